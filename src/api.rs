@@ -1,0 +1,33 @@
+//! The custom resources of the group `plumbline.dev`, as data: no IO, no clock.
+//!
+//! The shape of these types is the shape of the CRDs in `crds/`, which `plumbline crd` prints. A field that is absent,
+//! and a boolean that is false, asks for nothing.
+
+mod account;
+mod condition;
+mod controls;
+mod crds;
+mod names;
+mod ports;
+mod resource;
+mod status;
+
+pub use account::{AwsAccount, AwsAccountSpec, AwsAccountStatus};
+pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
+pub use controls::{
+    Algorithm, AllowedIngress, Controls, MfaControl, PasswordPolicyControl, PublicThreshold, RootUser, S3Encryption,
+    SecurityGroupScope, SecurityGroupsControl, UserMfa, UserScope,
+};
+pub use crds::{GROUP, VERSION, crds};
+pub use names::{
+    AccountId, BaselineDuration, Cidr, Days, GroupNamePattern, KmsKeyName, PrefixListId, Protocol, RegionName,
+};
+pub use ports::{PortRange, PortRangeError};
+pub use resource::{AccountBaseline, AccountBaselineSpec, AccountRef, Mode};
+pub use status::{AccountBaselineStatus, ControlStatus, CoverageStatus, DriftEntry, SummaryStatus, UnknownEntry};
+
+/// The annotation that forces an evaluation: status echoes its value in `lastHandledReconcileAt`.
+pub const REQUESTED_AT: &str = "plumbline.dev/requestedAt";
+
+/// The same in Flux's words, so that `flux reconcile` and its users' habits work.
+pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";

@@ -1,0 +1,101 @@
+//! The kind `AwsAccount`: an account that the operator can reach.
+
+use jiff::Timestamp;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::condition::Condition;
+use super::names::{AccountId, RegionName};
+
+/// An AWS account that Plumbline may read: its id, the role to assume, and the regions that count.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "plumbline.dev",
+    version = "v1alpha1",
+    kind = "AwsAccount",
+    plural = "awsaccounts",
+    shortname = "awsacct",
+    category = "plumbline",
+    status = "AwsAccountStatus",
+    derive = "PartialEq",
+    doc = "An AWS account that Plumbline may read: its id, the role to assume, and the regions that count.",
+    printcolumn(name = "Account ID", type_ = "string", json_path = ".spec.accountId"),
+    printcolumn(name = "Alias", type_ = "string", json_path = ".status.alias"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Regions", type_ = "integer", json_path = ".status.regionCount"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!(has(self.regions) && has(self.excludedRegions))",
+     "message": "set regions or excludedRegions, not both: regions names the only ones that count, \
+                 excludedRegions the ones that do not"},
+    {"rule": "!has(self.externalId) || has(self.auditRoleName)",
+     "message": "externalId is used to assume a role: set auditRoleName too, or remove externalId"},
+]))]
+pub struct AwsAccountSpec {
+    /// The account's id, twelve digits in quotes. Immutable: another account is another AwsAccount.
+    /// Example: `"222222222222"`.
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self == oldSelf", "message": "accountId is immutable: delete this AwsAccount and create another one"},
+    ]))]
+    pub account_id: AccountId,
+
+    /// The name of the IAM role in the account that Plumbline assumes to read it, with its path if it has one. Omitted:
+    /// the operator's own identity is used. Example: `PlumblineAudit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), pattern(r"^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$"))]
+    pub audit_role_name: Option<String>,
+
+    /// The external id that the role's trust policy demands. Example: `0f6c9a`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 1224), pattern(r"^[A-Za-z0-9_+=,.@:/-]+$"))]
+    pub external_id: Option<String>,
+
+    /// The only regions that are judged. Omitted: every region that is enabled in the account. Example:
+    /// `[eu-west-1, us-east-1]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub regions: Option<Vec<RegionName>>,
+
+    /// Regions that are not judged although they are enabled. Example: `[me-south-1]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub excluded_regions: Option<Vec<RegionName>>,
+
+    /// True stops every evaluation of this account. Status keeps what was last seen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// What was last learned about the account itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AwsAccountStatus {
+    /// The generation of the spec that this status speaks of; -1 before the first one.
+    pub observed_generation: i64,
+    /// The value of the annotation that last forced a look, as it was handled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// When the account was last reached and its identity checked. RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_verified_at: Option<Timestamp>,
+    /// The identity that AWS said Plumbline has in the account (`sts:GetCallerIdentity`), an ARN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller_arn: Option<String>,
+    /// The account's alias, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// The regions that are enabled in the account, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub enabled_regions: Vec<String>,
+    /// How many regions are judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region_count: Option<i64>,
+    /// Conditions: `Ready`, and while they are true `Reconciling` and `Stalled`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,269 @@
+//! The four controls: what is desired of an account, naming no account. Roles, policies and keys are named, so that one
+//! text can serve many accounts.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::names::{Cidr, Days, GroupNamePattern, KmsKeyName, PrefixListId, Protocol};
+use super::ports::PortRange;
+
+/// The desired state of an account. A control that is absent is not judged.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.passwordPolicy) || has(self.mfa) || has(self.securityGroups) || has(self.s3Encryption)",
+     "message": "name at least one control: passwordPolicy, mfa, securityGroups or s3Encryption"},
+]))]
+pub struct Controls {
+    /// The account's IAM password policy. Each field is a floor: what is stricter in the account passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_policy: Option<PasswordPolicyControl>,
+    /// Multi-factor authentication of the root user and of IAM users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mfa: Option<MfaControl>,
+    /// Which ports security groups may open, and to whom, in every judged region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_groups: Option<SecurityGroupsControl>,
+    /// Default encryption of S3 buckets, and TLS on the way to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3_encryption: Option<S3Encryption>,
+}
+
+/// The desired IAM password policy. An account without a policy of its own is judged by AWS's default policy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PasswordPolicyControl {
+    /// The least number of characters, 6 to 128. AWS's default is 8. Example: `14`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 6 && self <= 128",
+         "message": "minimumPasswordLength must be 6 to 128 characters, the range that AWS accepts"},
+    ]))]
+    pub minimum_password_length: Option<i32>,
+    /// True demands at least one uppercase letter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_uppercase_characters: bool,
+    /// True demands at least one lowercase letter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_lowercase_characters: bool,
+    /// True demands at least one digit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_numbers: bool,
+    /// True demands at least one character that is neither letter nor digit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_symbols: bool,
+    /// How many earlier passwords may not be used again, at least: 1 to 24. Example: `24`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 1 && self <= 24",
+         "message": "passwordReusePrevention must be 1 to 24 passwords, the range that AWS accepts; \
+                     to ask for nothing, leave it out"},
+    ]))]
+    pub password_reuse_prevention: Option<i32>,
+    /// The oldest that a password may be, in days, 1 to 1095. A lower age in the account passes. Example: `90`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 1 && self <= 1095",
+         "message": "maxPasswordAge must be 1 to 1095 days, the range that AWS accepts; \
+                     to ask for nothing, leave it out"},
+    ]))]
+    pub max_password_age: Option<i32>,
+    /// True demands that users may change their own password.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_users_to_change_password: bool,
+}
+
+/// The desired multi-factor authentication.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MfaControl {
+    /// What is asked of the account's root user. Plumbline never changes anything about root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_user: Option<RootUser>,
+    /// What is asked of IAM users: each user in scope has an MFA device. Omitted: users are not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<UserMfa>,
+}
+
+/// What is asked of the root user.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RootUser {
+    /// True demands an MFA device, where root has credentials at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_mfa: bool,
+    /// True demands that no virtual MFA device protects root: hardware keys only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_hardware_mfa: bool,
+    /// True demands that root has neither access keys nor signing certificates.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forbid_access_keys: bool,
+    /// Root's password and keys were not used for this many days. Example: `90d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_unused_for: Option<Days>,
+}
+
+/// What is asked of IAM users.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserMfa {
+    /// Which users are judged: `ConsoleUsers` (default) have a console password, `PrivilegedUsers` are administrators,
+    /// `AllUsers` is every IAM user.
+    #[serde(default)]
+    pub scope: UserScope,
+    /// True demands a FIDO device (passkey or security key): one-time codes and SMS can be phished.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_phishing_resistant: bool,
+}
+
+/// Which IAM users are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum UserScope {
+    #[default]
+    #[expect(missing_docs, reason = "documented on the field, where `kubectl explain` finds it")]
+    ConsoleUsers,
+    #[expect(missing_docs, reason = "documented on the field")]
+    PrivilegedUsers,
+    #[expect(missing_docs, reason = "documented on the field")]
+    AllUsers,
+}
+
+/// Which ingress rules security groups may have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecurityGroupsControl {
+    /// Which rules are judged: `PublicSources` (default) only what is open to the public, `AllSources` every rule with
+    /// a CIDR block or prefix list as its source.
+    #[serde(default)]
+    pub scope: SecurityGroupScope,
+    /// What may be open. Omitted: ingress is not judged; an empty list: nothing may be open. A judged rule passes if
+    /// it lies inside the union of the entries that apply to its group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = [
+        {"rule": "self.all(a, self.exists_one(b, a == b))", "message": "lists the same entry twice: remove one"},
+    ]))]
+    pub allowed_ingress: Option<Vec<AllowedIngress>>,
+    /// True judges ICMP and ICMPv6 too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub judge_icmp: bool,
+    /// From which size on a source counts as public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_threshold: Option<PublicThreshold>,
+    /// True demands that each VPC's default security group has no rule, in or out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_empty_default_group: bool,
+}
+
+/// Which sources are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum SecurityGroupScope {
+    #[default]
+    #[expect(missing_docs, reason = "documented on the field")]
+    PublicSources,
+    #[expect(missing_docs, reason = "documented on the field")]
+    AllSources,
+}
+
+/// One opening that is allowed: a protocol, ports, and from where, for all groups or for those of a name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline, extend("x-kubernetes-validations" = [
+    {"rule": "self.protocol in ['tcp','udp'] ? has(self.ports) : !has(self.ports)",
+     "message": "ports are required for tcp and udp, and do not exist for other protocols"},
+    {"rule": "has(self.cidrs) || has(self.prefixListIds)",
+     "message": "name the allowed sources: cidrs, prefixListIds, or both"},
+    {"rule": "self.protocol != 'icmp' || !has(self.cidrs) || self.cidrs.all(c, !isCIDR(c) || cidr(c).ip().family() == 4)",
+     "message": "icmp is IPv4: use icmpv6 for IPv6 blocks"},
+    {"rule": "self.protocol != 'icmpv6' || !has(self.cidrs) || self.cidrs.all(c, !isCIDR(c) || cidr(c).ip().family() == 6)",
+     "message": "icmpv6 is IPv6: use icmp for IPv4 blocks"},
+]))]
+pub struct AllowedIngress {
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, `gre`, `esp`, `ah`, `sctp`, `all`, or a protocol number as a string.
+    pub protocol: Protocol,
+    /// Ports as numbers and ranges, for tcp and udp only. Example: `[22, 8000-8080]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "set"))]
+    pub ports: Option<Vec<PortRange>>,
+    /// Allowed sources as CIDR blocks. Example: `["0.0.0.0/0", "::/0"]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub cidrs: Option<Vec<Cidr>>,
+    /// Allowed sources as prefix lists, by id. Example: `[pl-0a1b2c3d]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "set"))]
+    pub prefix_list_ids: Option<Vec<PrefixListId>>,
+    /// The entry applies only to security groups whose name matches one of these; `*` stands for any characters.
+    /// Omitted: to all groups. Example: `["bastion-*"]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "set"))]
+    pub group_names: Option<Vec<GroupNamePattern>>,
+}
+
+/// From which size on a source counts as public: a source that opens at least as many public addresses as a block of
+/// this prefix length holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PublicThreshold {
+    /// For IPv4, 0 to 32. The default, 8, is 16.7 million addresses.
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 0 && self <= 32", "message": "ipv4PrefixLength must be 0 to 32"},
+    ]))]
+    pub ipv4_prefix_length: i32,
+    /// For IPv6, 0 to 128. The default is 32.
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 0 && self <= 128", "message": "ipv6PrefixLength must be 0 to 128"},
+    ]))]
+    pub ipv6_prefix_length: i32,
+}
+
+impl Default for PublicThreshold {
+    fn default() -> Self {
+        Self { ipv4_prefix_length: 8, ipv6_prefix_length: 32 }
+    }
+}
+
+/// Desired encryption of every bucket of the account in the judged regions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!(has(self.kmsKeys) || (has(self.requireCustomerManagedKey) && self.requireCustomerManagedKey)) || \
+              (has(self.minimumAlgorithm) && self.minimumAlgorithm != 'SseS3')",
+     "message": "kmsKeys and requireCustomerManagedKey need minimumAlgorithm SseKms or DsseKms: SSE-S3 has no key of \
+                 yours"},
+]))]
+pub struct S3Encryption {
+    /// The weakest default encryption that passes: `SseS3`, `SseKms` or `DsseKms`, in this order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_algorithm: Option<Algorithm>,
+    /// True demands a customer-managed KMS key: the AWS-managed key `aws/s3` does not pass.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_customer_managed_key: bool,
+    /// The only KMS keys that pass, as aliases or ARNs. Omitted: any customer-managed key, where one is asked for.
+    /// Example: `[alias/s3-default]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "set"))]
+    pub kms_keys: Option<Vec<KmsKeyName>>,
+    /// True demands an S3 Bucket Key where a bucket uses SSE-KMS: it saves calls to KMS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_bucket_key: bool,
+    /// True demands that the bucket refuses SSE-C (keys that the uploader keeps).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forbid_sse_c: bool,
+    /// True demands a bucket policy that denies every request without TLS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_tls: bool,
+}
+
+/// An encryption algorithm of S3, from the weakest to the strongest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum Algorithm {
+    #[expect(missing_docs, reason = "documented on the field")]
+    SseS3,
+    #[expect(missing_docs, reason = "documented on the field")]
+    SseKms,
+    #[expect(missing_docs, reason = "documented on the field")]
+    DsseKms,
+}

@@ -1,0 +1,77 @@
+//! The kind `AccountBaseline`: the desired baseline of one account.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::controls::Controls;
+use super::names::BaselineDuration;
+use super::status::AccountBaselineStatus;
+
+/// The desired security baseline of one AWS account, and in status how the account differs from it.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "plumbline.dev",
+    version = "v1alpha1",
+    kind = "AccountBaseline",
+    plural = "accountbaselines",
+    shortname = "acctbaseline",
+    category = "plumbline",
+    status = "AccountBaselineStatus",
+    derive = "PartialEq",
+    doc = "The desired security baseline of one AWS account, and in status how the account differs from it.",
+    printcolumn(name = "Account", type_ = "string", json_path = ".spec.accountRef.name"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(
+        name = "Compliant",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Compliant\")].status"
+    ),
+    printcolumn(name = "Drift", type_ = "integer", json_path = ".status.summary.fail"),
+    printcolumn(name = "Unknown", type_ = "integer", json_path = ".status.summary.unknown"),
+    printcolumn(name = "Checked", type_ = "date", json_path = ".status.lastEvaluatedAt"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccountBaselineSpec {
+    /// The AwsAccount that is judged. Immutable: another account is another AccountBaseline.
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self == oldSelf",
+         "message": "accountRef is immutable: delete this AccountBaseline and create another one"},
+    ]))]
+    pub account_ref: AccountRef,
+    /// What Plumbline does about drift: `Audit` (default) reports it and changes nothing in AWS.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The time between two evaluations, as hours, minutes and seconds; at least `1m`. Default: `1h`.
+    #[serde(default = "default_interval")]
+    pub interval: BaselineDuration,
+    /// True stops the evaluations of this baseline. Status keeps what was last seen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+    /// The desired state, control by control. A control that is absent is not judged.
+    pub controls: Controls,
+}
+
+/// Names the `AwsAccount`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccountRef {
+    /// The name of the AwsAccount. Example: `payments-prod`.
+    #[schemars(length(min = 1, max = 253), pattern(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// What is done about drift.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum Mode {
+    #[default]
+    #[expect(missing_docs, reason = "documented on the field")]
+    Audit,
+}
+
+fn default_interval() -> BaselineDuration {
+    BaselineDuration::from("1h")
+}

@@ -1,0 +1,22 @@
+//! The pure core: from what was observed and what is desired to findings. No IO, no clock, no async.
+//!
+//! One folder per control, each with the units that are observed, the snapshot that is built of them, and
+//! `evaluate(&Desired, &Snapshot) -> Vec<Finding>`: every judged resource has a row, passing ones too, and the same
+//! input gives the same rows in the same order.
+
+mod account;
+mod check;
+mod finding;
+mod observed;
+mod summary;
+
+pub mod mfa;
+pub mod password_policy;
+pub mod s3_encryption;
+pub mod security_groups;
+
+pub use account::AccountIdentity;
+pub use check::{Check, Control, Severity};
+pub use finding::{Finding, Subject, Verdict};
+pub use observed::{Cause, CauseClass, Observed};
+pub use summary::{Summary, result_of};

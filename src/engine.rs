@@ -1,0 +1,11 @@
+//! The run: observes an account over the trait [`cloud::Cloud`] and has it judged by the pure core.
+//!
+//! Knows neither Kubernetes nor an SDK. [`assess`] is the one way in for the controller and for the command line, so
+//! that what a pipeline prints is what the operator says.
+
+mod assess;
+pub mod cloud;
+mod observe;
+
+pub use assess::{AssessError, Assessment, Coverage, Progress, RegionSelection, Silent, assess};
+pub use observe::{Scope, regions_in_scope};

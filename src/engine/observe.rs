@@ -1,0 +1,74 @@
+//! From a cloud to the snapshots that are judged, one module per control, with the fewest calls that can answer.
+//! IO through the cloud alone.
+
+use super::assess::RegionSelection;
+use super::cloud::Cloud;
+use crate::api::Controls;
+use crate::baseline::{AccountIdentity, Observed, password_policy};
+
+/// How many units of one control are read at the same time. The cloud's own rate limits do the rest.
+pub(crate) const CONCURRENCY: usize = 16;
+
+/// What of an account is judged.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The verified account.
+    pub account: AccountIdentity,
+    /// The regions; unknown where AWS did not list them and the spec does not name them.
+    pub regions: Observed<RegionsInScope>,
+}
+
+/// The regions that are judged, and those that cannot be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegionsInScope {
+    /// Enabled and selected, sorted.
+    pub judged: Vec<String>,
+    /// Named by the spec, but not enabled in the account.
+    pub not_enabled: Vec<String>,
+}
+
+impl RegionsInScope {
+    /// Whether a region is judged.
+    #[must_use]
+    pub fn includes(&self, region: &str) -> bool {
+        self.judged.iter().any(|judged| judged == region)
+    }
+}
+
+/// Lists the regions, where a control needs them: password policy and MFA are global.
+pub async fn regions_in_scope(
+    selection: &RegionSelection,
+    controls: &Controls,
+    cloud: &dyn Cloud,
+) -> Observed<RegionsInScope> {
+    if controls.security_groups.is_none() && controls.s3_encryption.is_none() {
+        return Observed::complete(RegionsInScope::default(), jiff::Timestamp::UNIX_EPOCH);
+    }
+    cloud.regions().await.map(|regions| {
+        let mut scope = RegionsInScope::default();
+        match selection {
+            RegionSelection::Only(names) => {
+                for name in names {
+                    let enabled = regions.iter().any(|region| region.name == *name && region.enabled);
+                    if enabled { &mut scope.judged } else { &mut scope.not_enabled }.push(name.clone());
+                }
+            }
+            RegionSelection::Enabled | RegionSelection::Except(_) => {
+                let excluded = |name: &String| matches!(selection, RegionSelection::Except(out) if out.contains(name));
+                scope.judged = regions
+                    .into_iter()
+                    .filter(|region| region.enabled && !excluded(&region.name))
+                    .map(|region| region.name)
+                    .collect();
+            }
+        }
+        scope.judged.sort();
+        scope.not_enabled.sort();
+        scope
+    })
+}
+
+/// One call: `iam:GetAccountPasswordPolicy`.
+pub(super) async fn password_policy(scope: &Scope, cloud: &dyn Cloud) -> password_policy::Snapshot {
+    password_policy::Snapshot { account: scope.account.clone(), policy: cloud.password_policy().await }
+}
