@@ -14,7 +14,7 @@ pub(crate) const CONCURRENCY: usize = 16;
 pub struct Scope {
     /// The verified account.
     pub account: AccountIdentity,
-    /// The regions; unknown where AWS did not list them and the spec does not name them.
+    /// The regions; unknown where AWS did not list them.
     pub regions: Observed<RegionsInScope>,
 }
 
