@@ -5,6 +5,8 @@
 
 mod assess;
 pub mod cloud;
+#[cfg(test)]
+pub(crate) mod fake;
 mod observe;
 
 pub use assess::{AssessError, Assessment, Coverage, Progress, RegionSelection, Silent, assess};
