@@ -1,4 +1,4 @@
-//! A server, its certificate and a token into kubeconfig files and clients. Does IO: reads the certificate, writes files.
+//! A server, its certificate and a token into kubeconfig files and clients. Does IO: reads and writes files.
 
 use std::fs;
 use std::io::Write;

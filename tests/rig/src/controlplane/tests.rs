@@ -1,3 +1,5 @@
+use std::fs;
+use std::net::TcpListener;
 use std::process::Command;
 use std::time::Instant;
 
