@@ -1,1 +1,4 @@
 //! The rig.
+
+pub mod controlplane;
+pub mod supervisor;
