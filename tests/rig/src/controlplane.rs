@@ -53,9 +53,7 @@ impl ControlPlane {
     /// # Errors
     /// When they cannot be built, or end or are not ready in time; the error holds the end of their logs.
     pub async fn start() -> Result<Self> {
-        let programs = script("build")
-            .await
-            .context("could not build the control plane")?;
+        let programs = script("build").await.context("could not build the control plane")?;
         let mut attempt = 1;
         loop {
             match Self::launch(&programs, free_port()?).await {
@@ -77,10 +75,7 @@ impl ControlPlane {
     }
 
     async fn launch(programs: &Path, port: u16) -> Result<Self> {
-        let dir = tempfile::Builder::new()
-            .prefix("plumbline-")
-            .tempdir()
-            .context("no temporary folder")?;
+        let dir = tempfile::Builder::new().prefix("plumbline-").tempdir().context("no temporary folder")?;
         let etcd = start_etcd(programs, &dir.path().join("etcd"))?;
         let home = dir.path().join("kube-apiserver");
         let token = random_token()?;
@@ -111,9 +106,9 @@ impl ControlPlane {
             if Instant::now() >= deadline {
                 let tail = self.apiserver.log_tail();
                 let limit = READY_WITHIN.as_secs();
-                return Err(not_yet.context(format!(
-                    "the API server is not ready after {limit} s; its log ends:\n{tail}"
-                )));
+                return Err(
+                    not_yet.context(format!("the API server is not ready after {limit} s; its log ends:\n{tail}"))
+                );
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -125,25 +120,16 @@ impl ControlPlane {
                 continue;
             };
             let tail = program.log_tail();
-            let error = anyhow!(
-                "{}: {status}; its log ends:\n{tail}",
-                program.log().display()
-            );
+            let error = anyhow!("{}: {status}; its log ends:\n{tail}", program.log().display());
             let lost_port = tail.contains("address already in use");
-            return Err(if lost_port {
-                error.context(PortTaken)
-            } else {
-                error
-            });
+            return Err(if lost_port { error.context(PortTaken) } else { error });
         }
         Ok(())
     }
 
     /// Something else that has the port may take the connection and never answer.
     async fn ready_in_time(&self, token: &str) -> Result<()> {
-        timeout(Duration::from_secs(2), self.ready(token))
-            .await
-            .context("no answer within 2 s")?
+        timeout(Duration::from_secs(2), self.ready(token)).await.context("no answer within 2 s")?
     }
 
     async fn ready(&self, token: &str) -> Result<()> {
@@ -192,22 +178,12 @@ impl ControlPlane {
         let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
         create(&accounts, &named::<ServiceAccount>(name)?).await?;
         let request = TokenRequest {
-            spec: TokenRequestSpec {
-                expiration_seconds: Some(30 * 24 * 60 * 60),
-                ..TokenRequestSpec::default()
-            },
+            spec: TokenRequestSpec { expiration_seconds: Some(30 * 24 * 60 * 60), ..TokenRequestSpec::default() },
             ..TokenRequest::default()
         };
-        let token = accounts
-            .create_token_request(name, &PostParams::default(), &request)
-            .await?;
-        let token = token
-            .status
-            .context("the API server issued no token")?
-            .token;
-        let path = self
-            .kubeconfigs
-            .join(format!("{namespace}.{name}.kubeconfig"));
+        let token = accounts.create_token_request(name, &PostParams::default(), &request).await?;
+        let token = token.status.context("the API server issued no token")?.token;
+        let path = self.kubeconfigs.join(format!("{namespace}.{name}.kubeconfig"));
         self.cluster.write(&path, &token)?;
         Ok(path)
     }
@@ -250,15 +226,11 @@ impl std::fmt::Display for PortTaken {
 }
 
 fn get(path: &str) -> Result<hyper::Request<Vec<u8>>> {
-    hyper::Request::get(path)
-        .body(Vec::new())
-        .with_context(|| format!("no request for {path}"))
+    hyper::Request::get(path).body(Vec::new()).with_context(|| format!("no request for {path}"))
 }
 
 fn named<K: DeserializeOwned>(name: &str) -> Result<K> {
-    Ok(serde_json::from_value(
-        serde_json::json!({"metadata": {"name": name}}),
-    )?)
+    Ok(serde_json::from_value(serde_json::json!({"metadata": {"name": name}}))?)
 }
 
 async fn create<K>(api: &Api<K>, object: &K) -> Result<()>

@@ -92,15 +92,13 @@ impl Program {
 
     /// Adds arguments.
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// Sets a variable of the environment.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -142,41 +140,24 @@ impl Program {
         shell.arg(&self.log).arg(self.remove.unwrap_or_default());
         shell.arg(&self.path).args(&self.args);
         if !self.inherits_env {
-            shell
-                .env_clear()
-                .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+            shell.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         }
         shell.envs(self.env).process_group(0);
         if let Some(dir) = self.current_dir {
             shell.current_dir(dir);
         }
-        shell
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
 
         let name = self.path.display().to_string();
-        let mut shell = shell
-            .spawn()
-            .with_context(|| format!("could not start a shell for {name}"))?;
+        let mut shell = shell.spawn().with_context(|| format!("could not start a shell for {name}"))?;
         let mut line = String::new();
         if let Some(stdout) = shell.stdout.take() {
-            BufReader::new(stdout)
-                .read_line(&mut line)
-                .with_context(|| format!("could not start {name}"))?;
+            BufReader::new(stdout).read_line(&mut line).with_context(|| format!("could not start {name}"))?;
         }
         let Ok(pid) = line.trim().parse() else {
-            bail!(
-                "could not start {name}: its supervisor ended, can {} be written?",
-                self.log.display()
-            );
+            bail!("could not start {name}: its supervisor ended, can {} be written?", self.log.display());
         };
-        Ok(Supervised {
-            name,
-            pid,
-            shell,
-            log: self.log,
-        })
+        Ok(Supervised { name, pid, shell, log: self.log })
     }
 }
 
@@ -220,9 +201,7 @@ impl Supervised {
     /// # Errors
     /// When the operating system does not say.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
-        self.shell
-            .try_wait()
-            .with_context(|| format!("could not ask whether {} still runs", self.name))
+        self.shell.try_wait().with_context(|| format!("could not ask whether {} still runs", self.name))
     }
 
     /// Waits until the program has ended by itself or by a signal.
@@ -236,12 +215,7 @@ impl Supervised {
                 return Ok(status);
             }
             if tokio::time::Instant::now() >= deadline {
-                bail!(
-                    "{} still runs after {} s; its log ends:\n{}",
-                    self.name,
-                    limit.as_secs(),
-                    self.log_tail()
-                );
+                bail!("{} still runs after {} s; its log ends:\n{}", self.name, limit.as_secs(), self.log_tail());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -267,11 +241,7 @@ impl Supervised {
             .status()
             .with_context(|| format!("could not send {signal} to {}", self.name))?;
         if !sent.success() {
-            bail!(
-                "could not send {signal} to {} (process {})",
-                self.name,
-                self.pid
-            );
+            bail!("could not send {signal} to {} (process {})", self.name, self.pid);
         }
         Ok(())
     }
@@ -292,16 +262,13 @@ impl Supervised {
     /// # Errors
     /// When the operating system does not say.
     pub fn end(mut self) -> Result<ExitStatus> {
-        self.shell
-            .wait()
-            .with_context(|| format!("could not wait for {}", self.name))
+        self.shell.wait().with_context(|| format!("could not wait for {}", self.name))
     }
 
     /// The last 4 KiB of the log, for error messages.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        tail(&self.log, 4096)
-            .unwrap_or_else(|error| format!("({} cannot be read: {error})", self.log.display()))
+        tail(&self.log, 4096).unwrap_or_else(|error| format!("({} cannot be read: {error})", self.log.display()))
     }
 }
 
@@ -331,20 +298,13 @@ mod tests {
     const PARENT: &str = "PLUMBLINE_RIG_PLAYS_THE_PARENT";
 
     fn runs(pid: u32) -> bool {
-        Command::new("sh")
-            .args(["-c", "kill -0 $0 2>/dev/null", &pid.to_string()])
-            .status()
-            .unwrap()
-            .success()
+        Command::new("sh").args(["-c", "kill -0 $0 2>/dev/null", &pid.to_string()]).status().unwrap().success()
     }
 
     fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         let began = Instant::now();
         while !holds() {
-            assert!(
-                began.elapsed() < Duration::from_secs(10),
-                "not within 10 s: {what}"
-            );
+            assert!(began.elapsed() < Duration::from_secs(10), "not within 10 s: {what}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -363,10 +323,7 @@ mod tests {
         let dir = outer.path().join("shared");
         std::fs::create_dir(&dir).unwrap();
         let mut parent = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "supervisor::tests::a_killed_parent_takes_its_children_and_their_files_along",
-            ])
+            .args(["--exact", "supervisor::tests::a_killed_parent_takes_its_children_and_their_files_along"])
             .env(PARENT, &dir)
             .stdout(Stdio::null())
             .spawn()
@@ -376,21 +333,13 @@ mod tests {
             pids = std::fs::read_to_string(dir.join("pids")).unwrap_or_default();
             pids.ends_with('\n')
         });
-        let pids: Vec<u32> = pids
-            .split_whitespace()
-            .map(|pid| pid.parse().unwrap())
-            .collect();
+        let pids: Vec<u32> = pids.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
         std::fs::remove_file(dir.join("pids")).unwrap();
-        assert!(
-            pids.len() == 2 && pids.iter().all(|pid| runs(*pid)),
-            "{pids:?}"
-        );
+        assert!(pids.len() == 2 && pids.iter().all(|pid| runs(*pid)), "{pids:?}");
 
         parent.kill().unwrap();
         parent.wait().unwrap();
-        eventually("both children are gone", || {
-            !pids.iter().any(|pid| runs(*pid))
-        });
+        eventually("both children are gone", || !pids.iter().any(|pid| runs(*pid)));
         eventually("the shared folder is gone", || !dir.exists());
     }
 
@@ -398,11 +347,7 @@ mod tests {
         let start = |name: &str, script: &str| {
             let own = dir.join(name);
             std::fs::create_dir(&own).unwrap();
-            shell(script, &own)
-                .grace(Duration::from_millis(200))
-                .remove_after(own)
-                .start()
-                .unwrap()
+            shell(script, &own).grace(Duration::from_millis(200)).remove_after(own).start().unwrap()
         };
         let meek = start("meek", "exec sleep 600");
         let deaf = start("deaf", "trap '' TERM; while :; do sleep 0.1; done");
@@ -418,19 +363,13 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let own = outer.path().join("shared/own");
         std::fs::create_dir_all(&own).unwrap();
-        let mut program = shell("exec sleep 600", &own)
-            .remove_after(&own)
-            .start()
-            .unwrap();
+        let mut program = shell("exec sleep 600", &own).remove_after(&own).start().unwrap();
         let pid = program.pid();
         program.signal(Signal::Stop).unwrap();
         let began = Instant::now();
         drop(program);
         assert!(!runs(pid) && !own.exists() && !own.parent().unwrap().exists());
-        assert!(
-            began.elapsed() < Duration::from_secs(4),
-            "TERM was not taken, only KILL"
-        );
+        assert!(began.elapsed() < Duration::from_secs(4), "TERM was not taken, only KILL");
     }
 
     #[test]
@@ -447,23 +386,13 @@ mod tests {
     #[tokio::test]
     async fn an_early_end_is_noticed_with_its_code_and_its_log() {
         let dir = tempfile::tempdir().unwrap();
-        let mut program = shell("echo no such luck >&2; exit 3", dir.path())
-            .start()
-            .unwrap();
-        assert_eq!(
-            program.wait(Duration::from_secs(10)).await.unwrap().code(),
-            Some(3)
-        );
+        let mut program = shell("echo no such luck >&2; exit 3", dir.path()).start().unwrap();
+        assert_eq!(program.wait(Duration::from_secs(10)).await.unwrap().code(), Some(3));
         assert_eq!(program.log_tail(), "no such luck\n");
         assert!(program.signal(Signal::Term).is_err());
 
-        let mut missing = Program::new("/does/not/exist", dir.path().join("missing"))
-            .start()
-            .unwrap();
-        assert_eq!(
-            missing.wait(Duration::from_secs(10)).await.unwrap().code(),
-            Some(127)
-        );
+        let mut missing = Program::new("/does/not/exist", dir.path().join("missing")).start().unwrap();
+        assert_eq!(missing.wait(Duration::from_secs(10)).await.unwrap().code(), Some(127));
         assert!(missing.log_tail().contains("/does/not/exist"));
     }
 
@@ -472,16 +401,11 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let own = outer.path().join("shared/own");
         std::fs::create_dir_all(&own).unwrap();
-        let mut program = shell("echo no such luck; exit 3", &own)
-            .remove_after(&own)
-            .start()
-            .unwrap();
+        let mut program = shell("echo no such luck; exit 3", &own).remove_after(&own).start().unwrap();
         program.wait(Duration::from_secs(10)).await.unwrap();
         assert_eq!(program.log_tail(), "no such luck\n");
         drop(program);
-        eventually("the folders are gone", || {
-            !outer.path().join("shared").exists()
-        });
+        eventually("the folders are gone", || !outer.path().join("shared").exists());
     }
 
     #[tokio::test]
@@ -491,27 +415,18 @@ mod tests {
         let mut program = shell(script, dir.path()).start().unwrap();
         eventually("it is up", || program.log_tail().contains("hello"));
         assert_eq!(program.kill().await.unwrap().code(), Some(128 + 9));
-        assert_eq!(
-            std::fs::read_to_string(program.log())
-                .unwrap()
-                .lines()
-                .next(),
-            Some("hello")
-        );
+        assert_eq!(std::fs::read_to_string(program.log()).unwrap().lines().next(), Some("hello"));
         assert!(!program.log_tail().contains("goodbye") && !runs(program.pid()));
     }
 
     #[tokio::test]
     async fn a_cleared_environment_holds_the_path_and_what_was_set() {
         let dir = tempfile::tempdir().unwrap();
-        let mut program = shell(
-            "echo ${CARGO_MANIFEST_DIR:-nothing} $SET; env | grep -c ^PATH=",
-            dir.path(),
-        )
-        .clear_env()
-        .env("SET", "set")
-        .start()
-        .unwrap();
+        let mut program = shell("echo ${CARGO_MANIFEST_DIR:-nothing} $SET; env | grep -c ^PATH=", dir.path())
+            .clear_env()
+            .env("SET", "set")
+            .start()
+            .unwrap();
         program.wait(Duration::from_secs(10)).await.unwrap();
         assert_eq!(program.log_tail(), "nothing set\n1\n");
     }

@@ -24,9 +24,7 @@ impl Cluster {
         let text = serde_json::to_vec_pretty(&self.kubeconfig(token)?)?;
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        let written = options
-            .open(path)
-            .and_then(|mut file| file.write_all(&text));
+        let written = options.open(path).and_then(|mut file| file.write_all(&text));
         written.with_context(|| format!("could not write {}", path.display()))
     }
 
@@ -35,8 +33,8 @@ impl Cluster {
     }
 
     fn kubeconfig(&self, token: &str) -> Result<Value> {
-        let certificate = fs::read(&self.certificate)
-            .with_context(|| format!("could not read {}", self.certificate.display()))?;
+        let certificate =
+            fs::read(&self.certificate).with_context(|| format!("could not read {}", self.certificate.display()))?;
         // JSON is YAML, and `ByteString` is how Kubernetes writes bytes: base64.
         let certificate = serde_json::to_value(k8s_openapi::ByteString(certificate))?;
         Ok(json!({
@@ -55,8 +53,7 @@ impl Cluster {
 
 /// A client that fails at once: a test is to see the first answer, not the one that a retry got.
 pub(super) async fn client(kubeconfig: Kubeconfig) -> Result<Client> {
-    let mut config =
-        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     config.default_retry = false;
     Ok(Client::try_from(config)?)
 }
