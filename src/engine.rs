@@ -9,5 +9,5 @@ pub mod cloud;
 pub(crate) mod fake;
 mod observe;
 
-pub use assess::{AssessError, Assessment, Coverage, Progress, RegionSelection, Silent, assess};
-pub use observe::{Scope, regions_in_scope};
+pub use assess::{AssessError, Assessment, Coverage, Progress, RegionSelection, Silent, assess, verify};
+pub use observe::{RegionsInScope, Scope, regions_in_scope};

@@ -12,4 +12,5 @@
 
 pub mod api;
 pub mod baseline;
+pub mod controller;
 pub mod engine;

@@ -1,6 +1,8 @@
 //! Strings of the resources that have a shape: each a newtype whose schema carries the length, the pattern and the
 //! rule with the message that says what to change.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -113,3 +115,51 @@ string_type!(
     ]))]
     KmsKeyName
 );
+
+impl BaselineDuration {
+    /// The time span; `None` for a text that the API server's rules would refuse.
+    #[must_use]
+    pub fn to_duration(&self) -> Option<Duration> {
+        let mut total = Duration::ZERO;
+        let mut digits = String::new();
+        for c in self.0.chars() {
+            let seconds = match c {
+                '0'..='9' => {
+                    digits.push(c);
+                    continue;
+                }
+                's' => 1,
+                'm' => 60,
+                'h' => 3600,
+                _ => return None,
+            };
+            let number: u32 = digits.parse().ok()?;
+            total += Duration::from_secs(u64::from(number) * seconds);
+            digits.clear();
+        }
+        (digits.is_empty() && !total.is_zero()).then_some(total)
+    }
+}
+
+impl Days {
+    /// The number of days; `None` for a text that the API server's rules would refuse.
+    #[must_use]
+    pub fn to_days(&self) -> Option<u16> {
+        self.0.strip_suffix('d')?.parse().ok().filter(|days| *days > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_hours_minutes_and_seconds() {
+        let seconds = |text: &str| BaselineDuration::from(text).to_duration().map(|span| span.as_secs());
+        assert_eq!(seconds("1h30m"), Some(5400));
+        assert_eq!(seconds("90s"), Some(90));
+        for bad in ["", "1", "h", "1d", "-1h", "1h 30m", "99999999999h"] {
+            assert_eq!(seconds(bad), None, "{bad}");
+        }
+    }
+}

@@ -147,6 +147,9 @@ pub struct DriftEntry {
     /// Since when it fails, as far as Plumbline saw it. Absent where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// True if it could not be judged in the last evaluation and is listed as it was last seen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
 }
 
 /// One finding that could not be judged.

@@ -2,7 +2,7 @@
 //! IO through the cloud alone.
 
 use super::assess::RegionSelection;
-use super::cloud::Cloud;
+use super::cloud::{Cloud, Region};
 use crate::api::Controls;
 use crate::baseline::{AccountIdentity, Observed, password_policy};
 
@@ -35,6 +35,26 @@ impl RegionsInScope {
     }
 }
 
+impl RegionSelection {
+    /// The judged ones of an account's regions.
+    #[must_use]
+    pub fn of(&self, regions: &[Region]) -> RegionsInScope {
+        let enabled = || regions.iter().filter(|region| region.enabled).map(|region| region.name.clone());
+        let mut scope = RegionsInScope::default();
+        match self {
+            Self::Enabled => scope.judged = enabled().collect(),
+            Self::Except(out) => scope.judged = enabled().filter(|name| !out.contains(name)).collect(),
+            Self::Only(names) => {
+                (scope.judged, scope.not_enabled) =
+                    names.iter().cloned().partition(|name| enabled().any(|other| other == *name));
+            }
+        }
+        scope.judged.sort();
+        scope.not_enabled.sort();
+        scope
+    }
+}
+
 /// Lists the regions, where a control needs them: password policy and MFA are global.
 pub async fn regions_in_scope(
     selection: &RegionSelection,
@@ -44,28 +64,7 @@ pub async fn regions_in_scope(
     if controls.security_groups.is_none() && controls.s3_encryption.is_none() {
         return Observed::complete(RegionsInScope::default(), jiff::Timestamp::UNIX_EPOCH);
     }
-    cloud.regions().await.map(|regions| {
-        let mut scope = RegionsInScope::default();
-        match selection {
-            RegionSelection::Only(names) => {
-                for name in names {
-                    let enabled = regions.iter().any(|region| region.name == *name && region.enabled);
-                    if enabled { &mut scope.judged } else { &mut scope.not_enabled }.push(name.clone());
-                }
-            }
-            RegionSelection::Enabled | RegionSelection::Except(_) => {
-                let excluded = |name: &String| matches!(selection, RegionSelection::Except(out) if out.contains(name));
-                scope.judged = regions
-                    .into_iter()
-                    .filter(|region| region.enabled && !excluded(&region.name))
-                    .map(|region| region.name)
-                    .collect();
-            }
-        }
-        scope.judged.sort();
-        scope.not_enabled.sort();
-        scope
-    })
+    cloud.regions().await.map(|regions| selection.of(&regions))
 }
 
 /// One call: `iam:GetAccountPasswordPolicy`.

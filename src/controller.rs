@@ -1,0 +1,148 @@
+//! The operator: watches `AwsAccount`s and `AccountBaseline`s, has accounts judged by the engine, writes status.
+//!
+//! It writes nothing but `/status`, and nothing to AWS: what it holds is a [`CloudProvider`], which can only read. It
+//! ends when its token is cancelled: nothing new is started then, and what is under way is given up.
+
+mod accounts;
+mod baselines;
+mod conditions;
+mod context;
+mod entries;
+mod schedule;
+mod selector;
+mod status;
+mod write;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc;
+use futures::{Stream, StreamExt, future};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::context::Context;
+pub use self::selector::{LabelSelector, SelectorError};
+use crate::api::{AccountBaseline, AwsAccount};
+use crate::engine::cloud::CloudProvider;
+
+/// An object that may be malformed: one bad object must not stop the watch of the others.
+type Guarded<K> = DeserializeGuard<K>;
+
+/// How the operator works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Only accounts with these labels are handled, and the baselines that name them.
+    pub selector: LabelSelector,
+    /// How many accounts are evaluated at the same time.
+    pub concurrency: u16,
+    /// The longest that one evaluation may take.
+    pub account_timeout: Duration,
+}
+
+/// Runs until `stop` is cancelled and what was under way has ended.
+pub async fn run(client: Client, provider: Arc<dyn CloudProvider>, settings: Settings, stop: CancellationToken) {
+    let config = || Config::default().concurrency(settings.concurrency);
+    let account_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
+        .with_config(config())
+        .graceful_shutdown_on(stop.clone().cancelled_owned());
+    let (overturned, overturned_baselines) = mpsc::unbounded();
+    let baseline_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
+        .with_config(config())
+        .reconcile_on(overturned_baselines)
+        .graceful_shutdown_on(stop.clone().cancelled_owned());
+    let (accounts, accounts_writer) = reflector::store();
+    let context = Arc::new(Context::new(
+        client.clone(),
+        provider,
+        settings.clone(),
+        accounts,
+        baseline_controller.store(),
+        stop.clone(),
+    ));
+    info!(selector = %settings.selector, concurrency = settings.concurrency, "watching accounts and baselines");
+    tokio::join!(
+        watch_accounts(client, accounts_writer, context.clone(), overturned),
+        report(account_controller.run(accounts::reconcile, retry, context.clone())),
+        report(baseline_controller.run(baselines::reconcile, retry, context)),
+    );
+    info!("stopped");
+}
+
+/// Keeps the store of accounts, and has the baselines of an account reconciled once the store holds its change.
+///
+/// A watch of its own in place of `Controller::watches`: that one may call before the store has the change, and the
+/// baseline would be found not due.
+async fn watch_accounts(
+    client: Client,
+    writer: Writer<Guarded<AwsAccount>>,
+    context: Arc<Context>,
+    overturned: mpsc::UnboundedSender<ObjectRef<Guarded<AccountBaseline>>>,
+) {
+    let stop = context.stop.clone().cancelled_owned();
+    watcher::watcher(Api::<Guarded<AwsAccount>>::all(client), watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .take_until(stop)
+        .for_each(|event| {
+            let baselines = match event {
+                Ok(watcher::Event::Apply(account) | watcher::Event::Delete(account)) => {
+                    context.baselines_of(Some(&account.name_any()))
+                }
+                // A list anew: accounts may have vanished unseen.
+                Ok(watcher::Event::InitDone) => context.baselines_of(None),
+                Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => Vec::new(),
+                Err(error) => {
+                    warn!(kind = "AwsAccount", error = describe(&error), "watch failed, will be tried again");
+                    Vec::new()
+                }
+            };
+            for baseline in baselines {
+                // Fails only after the controller ended.
+                let _ = overturned.unbounded_send(baseline);
+            }
+            future::ready(())
+        })
+        .await;
+}
+
+/// Reconciling an object failed on the Kubernetes side: the API server did not answer, or refused the status.
+fn retry<K>(_: Arc<K>, _: &write::WriteError, _: Arc<Context>) -> Action {
+    Action::requeue(Duration::from_secs(10))
+}
+
+/// Says what went wrong with a watch or a pass. None of it ends the operator: watches are restarted, passes repeated.
+async fn report<K: kube::Resource<DynamicType = ()>>(
+    passes: impl Stream<Item = Result<(ObjectRef<K>, Action), ControllerError<write::WriteError, watcher::Error>>>,
+) {
+    passes
+        .for_each(|pass| async move {
+            match pass {
+                Ok(_) => {}
+                // An object that was deleted while it waited for its turn.
+                Err(ControllerError::ObjectNotFound(_)) => {}
+                Err(error) => warn!(kind = %K::kind(&()), error = describe(&error), "will be tried again"),
+            }
+        })
+        .await;
+}
+
+/// An error with its sources, until one that prints its own.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,218 @@
+//! One pass over an `AwsAccount`: is it reachable, is it the declared one, which regions does it have. Writes status.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use tracing::{Instrument, info, info_span, warn};
+
+use super::Guarded;
+use super::conditions::Conditions;
+use super::context::{Context, now, requested_at, until};
+use super::entries::one_line;
+use super::schedule::{Ending, Handled, Trigger, after, due};
+use super::status::count;
+use super::write::{WithStatus, WriteError, write_status};
+use crate::api::{AwsAccount, AwsAccountStatus, ConditionStatus, ConditionType, Reason};
+use crate::engine::cloud::{Cloud, Target};
+use crate::engine::{AssessError, RegionSelection, RegionsInScope, verify};
+
+/// How often an account is looked at if nothing changes: its alias and its regions rarely do.
+const INTERVAL: Duration = Duration::from_secs(3600);
+
+impl WithStatus for AwsAccount {
+    type Status = AwsAccountStatus;
+
+    fn status(&self) -> Option<&Self::Status> {
+        self.status.as_ref()
+    }
+
+    fn set_status(&mut self, status: Self::Status) {
+        self.status = Some(status);
+    }
+}
+
+/// What a look at an account came to.
+enum Outcome {
+    Verified(Verified),
+    Failed(AssessError),
+    Suspended,
+}
+
+/// What a reachable account said of itself.
+struct Verified {
+    caller_arn: String,
+    alias: Option<String>,
+    /// The enabled regions and those that are judged; `None` where they could not be listed.
+    regions: Option<(Vec<String>, RegionsInScope)>,
+    /// What could not be read, for people.
+    note: Option<String>,
+}
+
+/// Decides whether the account is due, and looks at it if so.
+pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Context>) -> Result<Action, WriteError> {
+    let account = match &account.0 {
+        Ok(account) => account,
+        Err(invalid) => {
+            let name = invalid.metadata.name.as_deref().unwrap_or_default();
+            warn!(account = name, error = invalid.error, "this version cannot read the object; the others go on");
+            return Ok(Action::await_change());
+        }
+    };
+    if !context.settings.selector.matches(account.labels()) {
+        return Ok(Action::await_change());
+    }
+    let trigger = trigger(account);
+    let uid = account.uid().unwrap_or_default();
+    let memory = context.account_attempts.get(&uid);
+    let due_at = due(&trigger, memory.as_ref(), handled(account).as_ref(), INTERVAL, now());
+    if due_at > now() {
+        return Ok(Action::requeue(until(due_at)));
+    }
+    let span = info_span!("account", account = account.spec.account_id.as_str(), name = account.name_any());
+    let outcome = tokio::select! {
+        outcome = look(account, &context).instrument(span.clone()) => outcome,
+        () = context.stop.cancelled() => return Ok(Action::await_change()),
+    };
+    let ending = span.in_scope(|| tell(&outcome));
+    let at = now();
+    write_status(&context.client, account, |stored| {
+        next_status(&stored.status.clone().unwrap_or_default(), &trigger, &outcome, at)
+    })
+    .instrument(span)
+    .await?;
+    let attempt = after(trigger.clone(), memory.as_ref(), ending, INTERVAL, now(), fastrand::f64());
+    let next = Action::requeue(until(attempt.next_at));
+    context.account_attempts.set(&uid, attempt, &context.accounts);
+    Ok(next)
+}
+
+async fn look(account: &AwsAccount, context: &Context) -> Outcome {
+    if account.spec.suspend {
+        return Outcome::Suspended;
+    }
+    let target = Target::new(&account.spec, "account");
+    let cloud = match context.provider.cloud(&target, context.settings.account_timeout).await {
+        Ok(cloud) => cloud,
+        Err(cause) => return Outcome::Failed(AssessError::Unreachable { account_id: target.account_id, cause }),
+    };
+    match verify(&target.account_id, &*cloud).await {
+        Ok(identity) => Outcome::Verified(describe(account, identity.caller_arn, &*cloud).await),
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+async fn describe(account: &AwsAccount, caller_arn: String, cloud: &dyn Cloud) -> Verified {
+    let alias = cloud.account_alias().await;
+    let regions = cloud.regions().await;
+    let unread = [alias.read().err(), regions.read().err()];
+    let notes: Vec<String> = unread.into_iter().flatten().map(|cause| one_line(&cause.message)).collect();
+    Verified {
+        caller_arn,
+        alias: alias.value().cloned().flatten(),
+        regions: regions.value().map(|regions| {
+            let enabled = regions.iter().filter(|region| region.enabled).map(|region| region.name.clone()).collect();
+            (enabled, RegionSelection::from(&account.spec).of(regions))
+        }),
+        note: (!notes.is_empty()).then(|| notes.join("; ")),
+    }
+}
+
+fn next_status(previous: &AwsAccountStatus, trigger: &Trigger, outcome: &Outcome, now: Timestamp) -> AwsAccountStatus {
+    let mut next = previous.clone();
+    let mut conditions = Conditions::new(&mut next.conditions, trigger.generation, now);
+    match outcome {
+        Outcome::Verified(verified) => {
+            conditions.set(ConditionType::Ready, ConditionStatus::True, Reason::Verified, &verified.message());
+            conditions.remove(ConditionType::Reconciling);
+            conditions.remove(ConditionType::Stalled);
+            next.last_verified_at = Some(now);
+            next.caller_arn = Some(one_line(&verified.caller_arn));
+            next.alias = verified.alias.as_deref().map(one_line);
+            if let Some((enabled, scope)) = &verified.regions {
+                next.enabled_regions.clone_from(enabled);
+                next.region_count = Some(count(scope.judged.len()));
+            }
+        }
+        Outcome::Failed(error @ AssessError::Unreachable { .. }) => {
+            let message = one_line(&error.to_string());
+            conditions.set(ConditionType::Ready, ConditionStatus::False, Reason::AccountUnreachable, &message);
+            let (status, reason) = (ConditionStatus::True, Reason::ProgressingWithRetry);
+            conditions.set(ConditionType::Reconciling, status, reason, &message);
+            conditions.remove(ConditionType::Stalled);
+            return next;
+        }
+        Outcome::Failed(error @ AssessError::Mismatch { .. }) => {
+            let message = format!("{error}; correct accountId, or the credentials and the role");
+            conditions.set(ConditionType::Ready, ConditionStatus::False, Reason::AccountMismatch, &message);
+            conditions.set(ConditionType::Stalled, ConditionStatus::True, Reason::AccountMismatch, &message);
+            conditions.remove(ConditionType::Reconciling);
+        }
+        Outcome::Suspended => {
+            conditions.keep(ConditionType::Ready, Reason::Suspended, "suspended: status is what was last seen");
+            conditions.remove(ConditionType::Reconciling);
+            conditions.remove(ConditionType::Stalled);
+        }
+    }
+    next.observed_generation = trigger.generation;
+    next.last_handled_reconcile_at.clone_from(&trigger.requested_at);
+    next
+}
+
+impl Verified {
+    fn message(&self) -> String {
+        let mut message = match &self.regions {
+            Some((enabled, scope)) => format!("{} of {} enabled regions are judged", scope.judged.len(), enabled.len()),
+            None => "the account answers, but its regions could not be listed".to_owned(),
+        };
+        if let Some((_, scope)) = &self.regions
+            && !scope.not_enabled.is_empty()
+        {
+            message = format!("{message}; not enabled in the account: {}", scope.not_enabled.join(", "));
+        }
+        match &self.note {
+            Some(note) => format!("{message}; {note}"),
+            None => message,
+        }
+    }
+}
+
+fn trigger(account: &AwsAccount) -> Trigger {
+    Trigger {
+        generation: account.metadata.generation.unwrap_or_default(),
+        account_generation: None,
+        requested_at: requested_at(account),
+    }
+}
+
+fn handled(account: &AwsAccount) -> Option<Handled> {
+    let status = account.status.as_ref()?;
+    let trigger = Trigger {
+        generation: status.observed_generation,
+        account_generation: None,
+        requested_at: status.last_handled_reconcile_at.clone(),
+    };
+    Some(Handled { trigger, at: status.last_verified_at? })
+}
+
+fn tell(outcome: &Outcome) -> Ending {
+    match outcome {
+        Outcome::Verified(verified) => {
+            info!(caller = verified.caller_arn, "verified");
+            Ending::Complete
+        }
+        Outcome::Failed(error) => {
+            warn!(%error, "not reachable");
+            match error {
+                AssessError::Unreachable { .. } => Ending::Failed,
+                AssessError::Mismatch { .. } => Ending::Stalled,
+            }
+        }
+        Outcome::Suspended => {
+            info!("suspended");
+            Ending::Stalled
+        }
+    }
+}

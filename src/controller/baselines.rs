@@ -1,0 +1,218 @@
+//! One pass over an `AccountBaseline`: is it due, judge the account, write status once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use tracing::{Instrument, info, info_span, warn};
+
+use super::Guarded;
+use super::context::{Context, now, requested_at, until};
+use super::schedule::{Ending, Handled, Trigger, after, due};
+use super::status::{Outcome, Seen, next_status};
+use super::write::{WithStatus, WriteError, write_status};
+use crate::api::{AccountBaseline, AccountBaselineStatus, AwsAccount};
+use crate::baseline::{Cause, CauseClass, Finding, Summary};
+use crate::engine::cloud::Target;
+use crate::engine::{AssessError, RegionSelection, Silent, assess};
+
+/// How often a running pass looks whether it was overtaken by an edit. A look reads memory alone.
+const OVERTAKEN_EVERY: Duration = Duration::from_millis(200);
+
+/// An interval that the API server's rules would have refused.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(3600);
+
+impl WithStatus for AccountBaseline {
+    type Status = AccountBaselineStatus;
+
+    fn status(&self) -> Option<&Self::Status> {
+        self.status.as_ref()
+    }
+
+    fn set_status(&mut self, status: Self::Status) {
+        self.status = Some(status);
+    }
+}
+
+/// What a pass is about: the baseline, its account, and what the pass answers to.
+struct Pass {
+    baseline: AccountBaseline,
+    account: Option<AwsAccount>,
+    trigger: Trigger,
+    interval: Duration,
+}
+
+/// Decides whether the baseline is due, and evaluates it if so.
+pub(super) async fn reconcile(
+    baseline: Arc<Guarded<AccountBaseline>>,
+    context: Arc<Context>,
+) -> Result<Action, WriteError> {
+    let baseline = match &baseline.0 {
+        Ok(baseline) => baseline.clone(),
+        Err(invalid) => {
+            let name = invalid.metadata.name.as_deref().unwrap_or_default();
+            warn!(baseline = name, error = invalid.error, "this version cannot read the object; the others go on");
+            return Ok(Action::await_change());
+        }
+    };
+    if context.accounts.wait_until_ready().await.is_err() {
+        return Ok(Action::await_change());
+    }
+    let account = context.account(&baseline.spec.account_ref.name);
+    if account.as_ref().is_some_and(|account| !context.settings.selector.matches(account.labels())) {
+        return Ok(Action::await_change());
+    }
+    let pass = Pass::new(baseline, account);
+    let uid = pass.baseline.uid().unwrap_or_default();
+    let memory = context.baseline_attempts.get(&uid);
+    let due_at = due(&pass.trigger, memory.as_ref(), pass.handled().as_ref(), pass.interval, now());
+    if due_at > now() {
+        return Ok(Action::requeue(until(due_at)));
+    }
+    let span = info_span!("baseline", baseline = pass.baseline.name_any(), account = pass.account_id());
+    let Some(outcome) = pass.run(&context).instrument(span.clone()).await else {
+        return Ok(Action::requeue(OVERTAKEN_EVERY));
+    };
+    let attempt = after(pass.trigger.clone(), memory.as_ref(), ending(&outcome), pass.interval, now(), fastrand::f64());
+    pass.write(&context, &outcome).instrument(span).await?;
+    let next = Action::requeue(until(attempt.next_at));
+    context.baseline_attempts.set(&uid, attempt, &context.baselines);
+    Ok(next)
+}
+
+impl Pass {
+    fn new(baseline: AccountBaseline, account: Option<AwsAccount>) -> Self {
+        let trigger = trigger(&baseline, account.as_ref());
+        let interval = baseline.spec.interval.to_duration().unwrap_or(DEFAULT_INTERVAL);
+        Self { baseline, account, trigger, interval }
+    }
+
+    fn account_id(&self) -> &str {
+        self.account.as_ref().map_or("", |account| account.spec.account_id.as_str())
+    }
+
+    /// What status tells of the last complete evaluation.
+    fn handled(&self) -> Option<Handled> {
+        let status = self.baseline.status.as_ref()?;
+        let trigger = Trigger {
+            generation: status.observed_generation,
+            account_generation: status.observed_account_generation,
+            requested_at: status.last_handled_reconcile_at.clone(),
+        };
+        Some(Handled { trigger, at: status.last_evaluated_at? })
+    }
+
+    /// Judges the account; `None` if an edit or the end of the process overtook it.
+    async fn run(&self, context: &Context) -> Option<Outcome> {
+        let Some(account) = &self.account else {
+            return Some(Outcome::AccountNotFound { name: self.baseline.spec.account_ref.name.clone() });
+        };
+        if self.baseline.spec.suspend {
+            return Some(Outcome::Suspended { what: "baseline" });
+        }
+        if account.spec.suspend {
+            return Some(Outcome::Suspended { what: "account" });
+        }
+        tokio::select! {
+            outcome = self.assess(account, context) => Some(outcome),
+            () = self.overtaken(context) => {
+                info!("given up: the spec, the account or an annotation changed");
+                None
+            }
+            () = context.stop.cancelled() => None,
+        }
+    }
+
+    async fn assess(&self, account: &AwsAccount, context: &Context) -> Outcome {
+        let target = Target::new(&account.spec, &self.baseline.name_any());
+        let timeout = context.settings.account_timeout;
+        let unreachable = |cause| AssessError::Unreachable { account_id: target.account_id.clone(), cause };
+        let cloud = match context.provider.cloud(&target, timeout).await {
+            Ok(cloud) => cloud,
+            Err(cause) => return Outcome::Failed(unreachable(cause)),
+        };
+        let regions = RegionSelection::from(&account.spec);
+        let controls = &self.baseline.spec.controls;
+        // The cloud gives up its reads at the deadline, which leaves partial results. This is the belt to that brace.
+        let limit = timeout.saturating_add(Duration::from_secs(30));
+        match tokio::time::timeout(limit, assess(&target.account_id, &regions, controls, &*cloud, &Silent)).await {
+            Ok(Ok(assessment)) => Outcome::Evaluated(Box::new(assessment)),
+            Ok(Err(error)) => Outcome::Failed(error),
+            Err(_) => {
+                let message = format!("the evaluation took longer than {}s", limit.as_secs());
+                Outcome::Failed(unreachable(Cause::new(CauseClass::DeadlineExceeded, message)))
+            }
+        }
+    }
+
+    /// Returns once the watch has seen something that this pass does not answer to.
+    async fn overtaken(&self, context: &Context) {
+        let mut every = tokio::time::interval(OVERTAKEN_EVERY);
+        loop {
+            every.tick().await;
+            let account = context.account(&self.baseline.spec.account_ref.name);
+            match context.baseline(&self.baseline.name_any()) {
+                Some(baseline)
+                    if baseline.uid() == self.baseline.uid()
+                        && trigger(&baseline, account.as_ref()) == self.trigger => {}
+                _ => return,
+            }
+        }
+    }
+
+    async fn write(&self, context: &Context, outcome: &Outcome) -> Result<(), WriteError> {
+        let (seen, at) = (self.seen(), now());
+        tell(outcome);
+        write_status(&context.client, &self.baseline, |stored| {
+            next_status(&stored.status.clone().unwrap_or_default(), &seen, outcome, at)
+        })
+        .await
+    }
+
+    fn seen(&self) -> Seen {
+        Seen {
+            generation: self.trigger.generation,
+            account_generation: self.trigger.account_generation,
+            requested_at: self.trigger.requested_at.clone(),
+            mode: self.baseline.spec.mode,
+            // One evaluation may fail and be repeated; two missed ones are silence.
+            stale_after: SignedDuration::try_from(self.interval.saturating_mul(2)).unwrap_or(SignedDuration::MAX),
+        }
+    }
+}
+
+fn trigger(baseline: &AccountBaseline, account: Option<&AwsAccount>) -> Trigger {
+    Trigger {
+        generation: baseline.metadata.generation.unwrap_or_default(),
+        account_generation: account.and_then(|account| account.metadata.generation),
+        requested_at: requested_at(baseline),
+    }
+}
+
+fn ending(outcome: &Outcome) -> Ending {
+    match outcome {
+        Outcome::Evaluated(assessment) => {
+            let may_pass = |finding: &Finding| finding.cause().is_some_and(|cause| cause.class.may_pass());
+            if assessment.findings.iter().any(may_pass) { Ending::Partial } else { Ending::Complete }
+        }
+        Outcome::Failed(AssessError::Unreachable { .. }) => Ending::Failed,
+        Outcome::Failed(AssessError::Mismatch { .. }) | Outcome::AccountNotFound { .. } | Outcome::Suspended { .. } => {
+            Ending::Stalled
+        }
+    }
+}
+
+/// One line per pass.
+fn tell(outcome: &Outcome) {
+    match outcome {
+        Outcome::Evaluated(assessment) => {
+            let Summary { pass, fail, unknown, .. } = Summary::of(&assessment.findings);
+            info!(pass, fail, unknown, "evaluated");
+        }
+        Outcome::AccountNotFound { name } => info!(name, "waiting for an AwsAccount that does not exist"),
+        Outcome::Failed(error) => warn!(%error, "not evaluated"),
+        Outcome::Suspended { what } => info!(what, "suspended"),
+    }
+}

@@ -1,0 +1,162 @@
+//! When an object is due. Pure: status, memory, `now` and the jitter are arguments.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The first delay after a failure; each further one doubles it.
+const FIRST_RETRY: Duration = Duration::from_secs(10);
+
+/// The longest delay after a failure, if the interval is not shorter.
+const LONGEST_RETRY: Duration = Duration::from_secs(10 * 60);
+
+/// The delay where something was unread that may pass by itself: throttling that just ended a pass must not be met at
+/// once again.
+const PARTIAL_RETRY: Duration = Duration::from_secs(5 * 60);
+
+/// What an evaluation answers to. If it differs from what was last handled, an evaluation is due at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Trigger {
+    /// The object's generation.
+    pub(super) generation: i64,
+    /// The generation of the account that a baseline names.
+    pub(super) account_generation: Option<i64>,
+    /// The value of the annotation that forces an evaluation.
+    pub(super) requested_at: Option<String>,
+}
+
+/// What this process remembers of an object's last pass. Lost with the process: status has what must survive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Attempt {
+    /// What it answered to.
+    pub(super) trigger: Trigger,
+    /// How many passes failed in a row.
+    pub(super) failures: u32,
+    /// When the next one is due, if nothing triggers it before.
+    pub(super) next_at: Timestamp,
+}
+
+/// What the stored status says of the last complete pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Handled {
+    pub(super) trigger: Trigger,
+    pub(super) at: Timestamp,
+}
+
+/// How a pass ended, as far as the next one depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Everything was read.
+    Complete,
+    /// Something was not read that may pass by itself.
+    Partial,
+    /// Nothing could be read.
+    Failed,
+    /// Nothing will change without an edit.
+    Stalled,
+}
+
+/// When the next evaluation is due; a time that is not after `now` means at once.
+pub(super) fn due(
+    trigger: &Trigger,
+    attempt: Option<&Attempt>,
+    handled: Option<&Handled>,
+    interval: Duration,
+    now: Timestamp,
+) -> Timestamp {
+    match (attempt, handled) {
+        (Some(attempt), _) if attempt.trigger == *trigger => attempt.next_at,
+        (Some(_), _) => now,
+        // A restart: what status tells of this very trigger is as good as a memory.
+        (None, Some(handled)) if handled.trigger == *trigger => later(handled.at, interval),
+        (None, _) => now,
+    }
+}
+
+/// The memory of a pass that ended now. `jitter` from 0 to 1 spreads accounts, so that they do not all ask AWS at the
+/// same moment: an interval is shortened by up to a tenth of it.
+pub(super) fn after(
+    trigger: Trigger,
+    before: Option<&Attempt>,
+    ending: Ending,
+    interval: Duration,
+    now: Timestamp,
+    jitter: f64,
+) -> Attempt {
+    let failures = match ending {
+        Ending::Failed => before.map_or(0, |attempt| attempt.failures).saturating_add(1),
+        Ending::Complete | Ending::Partial | Ending::Stalled => 0,
+    };
+    let delay = match ending {
+        Ending::Complete | Ending::Stalled => interval,
+        Ending::Partial => PARTIAL_RETRY.min(interval),
+        Ending::Failed => {
+            let doublings = failures.saturating_sub(1).min(16);
+            (FIRST_RETRY * 2_u32.pow(doublings)).min(LONGEST_RETRY).min(interval)
+        }
+    };
+    Attempt { trigger, failures, next_at: later(now, delay.mul_f64(1.0 - 0.1 * jitter.clamp(0.0, 1.0))) }
+}
+
+fn later(from: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by).ok().and_then(|by| from.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn time(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn trigger(generation: i64) -> Trigger {
+        Trigger { generation, ..Trigger::default() }
+    }
+
+    #[test]
+    fn a_new_object_is_due_at_once() {
+        assert_eq!(due(&trigger(1), None, None, HOUR, time(5)), time(5));
+    }
+
+    #[test]
+    fn an_edit_or_an_annotation_is_due_at_once_whatever_the_memory_says() {
+        let memory = after(trigger(1), None, Ending::Complete, HOUR, time(0), 0.0);
+        assert_eq!(due(&trigger(1), Some(&memory), None, HOUR, time(5)), time(3600));
+        assert_eq!(due(&trigger(2), Some(&memory), None, HOUR, time(5)), time(5));
+        let asked = Trigger { requested_at: Some("now".to_owned()), ..trigger(1) };
+        assert_eq!(due(&asked, Some(&memory), None, HOUR, time(5)), time(5));
+        let account = Trigger { account_generation: Some(2), ..trigger(1) };
+        assert_eq!(due(&account, Some(&memory), None, HOUR, time(5)), time(5));
+    }
+
+    #[test]
+    fn after_a_restart_an_account_that_was_just_evaluated_is_not_evaluated_again() {
+        let handled = Handled { trigger: trigger(1), at: time(100) };
+        assert_eq!(due(&trigger(1), None, Some(&handled), HOUR, time(200)), time(3700));
+        assert_eq!(due(&trigger(2), None, Some(&handled), HOUR, time(200)), time(200));
+    }
+
+    #[test]
+    fn failures_back_off_to_a_bound_and_success_forgets_them() {
+        let mut memory = None;
+        let mut delays = Vec::new();
+        for _ in 0..9 {
+            let next = after(trigger(1), memory.as_ref(), Ending::Failed, HOUR, time(0), 0.0);
+            delays.push(next.next_at.as_second());
+            memory = Some(next);
+        }
+        assert_eq!(delays, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
+        let next = after(trigger(1), memory.as_ref(), Ending::Complete, HOUR, time(0), 0.0);
+        assert_eq!((next.failures, next.next_at), (0, time(3600)));
+    }
+
+    #[test]
+    fn no_retry_is_later_than_the_interval_and_jitter_only_shortens() {
+        let minute = Duration::from_secs(60);
+        let partial = after(trigger(1), None, Ending::Partial, minute, time(0), 1.0);
+        assert_eq!(partial.next_at, time(54));
+    }
+}

@@ -1,0 +1,338 @@
+//! From the status before and the outcome of a pass to the status after. Pure: `now` is an argument, and where nothing
+//! changed the result equals what was there, so that nothing is written.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::conditions::Conditions;
+use super::entries::{drift_entries, one_line, unknown_entries};
+use crate::api::{
+    AccountBaselineStatus, ConditionStatus, ConditionType, ControlStatus, CoverageStatus, Mode, Reason, SummaryStatus,
+};
+use crate::baseline::{Cause, Control, Summary, result_of};
+use crate::engine::{AssessError, Assessment, Coverage};
+
+/// What a pass over a baseline came to.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The account was judged to the end.
+    Evaluated(Box<Assessment>),
+    /// There is no `AwsAccount` of that name (yet).
+    AccountNotFound {
+        /// The name in the baseline's `accountRef`.
+        name: String,
+    },
+    /// The account could not be judged at all.
+    Failed(AssessError),
+    /// The baseline or its account is suspended.
+    Suspended {
+        /// Which of the two, for people.
+        what: &'static str,
+    },
+}
+
+/// What of the objects the pass rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// The baseline's generation.
+    pub(super) generation: i64,
+    /// The account's generation; `None` where there is no account.
+    pub(super) account_generation: Option<i64>,
+    /// The value of the annotation that forces an evaluation.
+    pub(super) requested_at: Option<String>,
+    /// The baseline's mode.
+    pub(super) mode: Mode,
+    /// After this time without an evaluation, what was last seen is stale.
+    pub(super) stale_after: SignedDuration,
+}
+
+/// The status after a pass.
+pub(super) fn next_status(
+    previous: &AccountBaselineStatus,
+    seen: &Seen,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> AccountBaselineStatus {
+    let mut next = previous.clone();
+    match outcome {
+        Outcome::Evaluated(assessment) => evaluated(&mut next, previous, seen, assessment, now),
+        Outcome::AccountNotFound { name } => {
+            let message = format!("there is no AwsAccount {name}: create it, or correct accountRef");
+            let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
+            conditions.set(ConditionType::Ready, ConditionStatus::False, Reason::AccountNotFound, &message);
+            conditions.set(ConditionType::Reconciling, ConditionStatus::True, Reason::AccountNotFound, &message);
+            conditions.remove(ConditionType::Stalled);
+            expire(&mut next, seen, now);
+        }
+        Outcome::Failed(AssessError::Unreachable { cause, .. }) => unreachable(&mut next, seen, cause, now),
+        Outcome::Failed(error @ AssessError::Mismatch { .. }) => {
+            let message = format!("{error}; correct the AwsAccount's accountId, or the credentials and the role");
+            next.observed_generation = seen.generation;
+            next.observed_account_generation = seen.account_generation;
+            next.last_handled_reconcile_at.clone_from(&seen.requested_at);
+            let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
+            conditions.set(ConditionType::Ready, ConditionStatus::False, Reason::AccountMismatch, &message);
+            conditions.set(ConditionType::Stalled, ConditionStatus::True, Reason::AccountMismatch, &message);
+            conditions.remove(ConditionType::Reconciling);
+            expire(&mut next, seen, now);
+        }
+        Outcome::Suspended { what } => {
+            let message = format!("the {what} is suspended: status is what was last seen");
+            next.observed_generation = seen.generation;
+            next.observed_account_generation = seen.account_generation;
+            let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
+            conditions.keep(ConditionType::Ready, Reason::Suspended, &message);
+            conditions.remove(ConditionType::Reconciling);
+            conditions.remove(ConditionType::Stalled);
+        }
+    }
+    next
+}
+
+fn evaluated(
+    next: &mut AccountBaselineStatus,
+    previous: &AccountBaselineStatus,
+    seen: &Seen,
+    assessment: &Assessment,
+    now: Timestamp,
+) {
+    let summary = Summary::of(&assessment.findings);
+    let drift = drift_entries(previous, &assessment.findings, now);
+    let unknown = unknown_entries(&assessment.findings);
+    next.observed_generation = seen.generation;
+    next.observed_account_generation = seen.account_generation;
+    next.last_handled_reconcile_at.clone_from(&seen.requested_at);
+    next.last_evaluated_at = Some(now);
+    next.summary = Some(summary_status(summary));
+    next.coverage = Some(coverage_status(&assessment.coverage));
+    next.controls = assessment.controls.iter().map(|control| control_status(*control, assessment, seen.mode)).collect();
+    next.truncated = drift.cut || unknown.cut;
+    next.drift = drift.entries;
+    next.drift_total = Some(count(summary.fail));
+    next.unknown = unknown.entries;
+    next.unknown_total = Some(count(summary.unknown));
+
+    let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
+    conditions.remove(ConditionType::Reconciling);
+    conditions.remove(ConditionType::Stalled);
+    let message = format!("{} findings in account {}", assessment.findings.len(), assessment.identity.account_id);
+    conditions.set(ConditionType::Ready, ConditionStatus::True, Reason::Evaluated, &message);
+    let (status, reason, message) = compliance(summary);
+    conditions.set(ConditionType::Compliant, status, reason, &message);
+}
+
+fn compliance(summary: Summary) -> (ConditionStatus, Reason, String) {
+    let Summary { fail, unknown, pass, .. } = summary;
+    if fail > 0 {
+        (ConditionStatus::False, Reason::DriftDetected, format!("{fail} fail, {unknown} unknown, {pass} pass"))
+    } else if unknown > 0 {
+        let message = format!("nothing fails, but {unknown} could not be judged");
+        (ConditionStatus::Unknown, Reason::PartiallyEvaluated, message)
+    } else {
+        (ConditionStatus::True, Reason::AllPassing, format!("all {pass} findings pass"))
+    }
+}
+
+fn unreachable(next: &mut AccountBaselineStatus, seen: &Seen, cause: &Cause, now: Timestamp) {
+    let message = one_line(&cause.message);
+    let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
+    conditions.set(ConditionType::Ready, ConditionStatus::False, Reason::AccountUnreachable, &message);
+    conditions.set(ConditionType::Reconciling, ConditionStatus::True, Reason::ProgressingWithRetry, &message);
+    conditions.remove(ConditionType::Stalled);
+    expire(next, seen, now);
+}
+
+/// A verdict that is too old is no verdict: silence must not stay green.
+fn expire(next: &mut AccountBaselineStatus, seen: &Seen, now: Timestamp) {
+    let stale_since = next.last_evaluated_at.map(|at| at.saturating_add(seen.stale_after));
+    if let Some(Ok(stale_since)) = stale_since
+        && stale_since <= now
+    {
+        let evaluated = next.last_evaluated_at.map(|at| at.to_string()).unwrap_or_default();
+        let message = format!("the account was last evaluated at {evaluated}");
+        let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
+        conditions.set(ConditionType::Compliant, ConditionStatus::Unknown, Reason::Stale, &message);
+    }
+}
+
+fn control_status(control: Control, assessment: &Assessment, mode: Mode) -> ControlStatus {
+    let summary = assessment.summary_of(control);
+    ControlStatus {
+        name: control.as_str().to_owned(),
+        mode: match mode {
+            Mode::Audit => "Audit".to_owned(),
+        },
+        result: result_of(summary).as_str().to_owned(),
+        summary: summary_status(summary),
+        message: String::new(),
+    }
+}
+
+fn summary_status(summary: Summary) -> SummaryStatus {
+    let Summary { pass, fail, unknown, not_applicable, exempt } = summary;
+    SummaryStatus {
+        pass: count(pass),
+        fail: count(fail),
+        unknown: count(unknown),
+        not_applicable: count(not_applicable),
+        exempt: count(exempt),
+    }
+}
+
+fn coverage_status(coverage: &Coverage) -> CoverageStatus {
+    let Coverage { regions, regions_not_enabled, users, buckets, buckets_skipped, credential_report_at } = coverage;
+    CoverageStatus {
+        regions: regions.clone(),
+        regions_not_enabled: regions_not_enabled.clone(),
+        users: users.map(count),
+        buckets: buckets.map(count),
+        buckets_skipped: buckets_skipped.map(count),
+        credential_report_at: *credential_report_at,
+    }
+}
+
+/// A count as the API has it.
+pub(super) fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Condition;
+    use crate::baseline::{AccountIdentity, CauseClass, Check, Finding, Subject};
+
+    fn time(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn seen(generation: i64) -> Seen {
+        Seen {
+            generation,
+            account_generation: Some(1),
+            requested_at: None,
+            mode: Mode::Audit,
+            stale_after: SignedDuration::from_hours(2),
+        }
+    }
+
+    fn evaluated_with(findings: Vec<Finding>) -> Outcome {
+        let caller = "arn:aws:iam::222222222222:role/PlumblineAudit";
+        Outcome::Evaluated(Box::new(Assessment {
+            identity: AccountIdentity::from_caller("222222222222", caller).unwrap(),
+            alias: None,
+            coverage: Coverage::default(),
+            controls: vec![Control::PasswordPolicy],
+            findings,
+        }))
+    }
+
+    fn subject() -> Subject {
+        Subject::new(Check::MinimumPasswordLength, "arn:aws:iam::222222222222:root", "minimumPasswordLength")
+    }
+
+    fn passing() -> Finding {
+        Finding::pass(subject(), "14", "14", time(0))
+    }
+
+    fn failing() -> Finding {
+        Finding::fail(subject(), "14", "8", time(0))
+    }
+
+    fn unknown() -> Finding {
+        Finding::unknown(subject(), "14", Cause::new(CauseClass::AccessDenied, "not authorized"))
+    }
+
+    fn failed(class: CauseClass) -> Outcome {
+        let cause = Cause::new(class, "no answer");
+        Outcome::Failed(AssessError::Unreachable { account_id: "222222222222".to_owned(), cause })
+    }
+
+    fn fresh() -> AccountBaselineStatus {
+        AccountBaselineStatus { observed_generation: -1, ..AccountBaselineStatus::default() }
+    }
+
+    fn condition(status: &AccountBaselineStatus, kind: ConditionType) -> Option<(&str, &str)> {
+        let find = |c: &&Condition| c.r#type == kind.as_str();
+        status.conditions.iter().find(find).map(|c| (c.status.as_str(), c.reason.as_str()))
+    }
+
+    #[test]
+    fn drift_makes_compliant_false_and_never_ready() {
+        let status = next_status(&fresh(), &seen(1), &evaluated_with(vec![failing(), unknown()]), time(1));
+        assert_eq!(condition(&status, ConditionType::Ready), Some(("True", "Evaluated")));
+        assert_eq!(condition(&status, ConditionType::Compliant), Some(("False", "DriftDetected")));
+        assert_eq!((status.drift_total, status.unknown_total), (Some(1), Some(1)));
+    }
+
+    #[test]
+    fn what_was_not_read_is_never_compliant() {
+        let status = next_status(&fresh(), &seen(1), &evaluated_with(vec![passing(), unknown()]), time(1));
+        assert_eq!(condition(&status, ConditionType::Compliant), Some(("Unknown", "PartiallyEvaluated")));
+        assert_eq!(status.controls[0].result, "Unknown");
+        let status = next_status(&status, &seen(1), &evaluated_with(vec![passing()]), time(2));
+        assert_eq!(condition(&status, ConditionType::Compliant), Some(("True", "AllPassing")));
+    }
+
+    #[test]
+    fn p1_an_evaluation_that_finds_the_same_changes_nothing_but_its_time() {
+        let first = next_status(&fresh(), &seen(1), &evaluated_with(vec![failing()]), time(1));
+        let mut second = next_status(&first, &seen(1), &evaluated_with(vec![failing()]), time(2));
+        assert_eq!(second.last_evaluated_at, Some(time(2)));
+        second.last_evaluated_at = first.last_evaluated_at;
+        assert_eq!(second, first);
+    }
+
+    #[test]
+    fn an_account_that_stays_away_writes_once_and_then_turns_stale() {
+        let before = next_status(&fresh(), &seen(1), &evaluated_with(vec![passing()]), time(0));
+        let away = next_status(&before, &seen(1), &failed(CauseClass::Unreachable), time(60));
+        assert_eq!(condition(&away, ConditionType::Ready), Some(("False", "AccountUnreachable")));
+        assert_eq!(condition(&away, ConditionType::Reconciling), Some(("True", "ProgressingWithRetry")));
+        assert_eq!(condition(&away, ConditionType::Stalled), None);
+        assert_eq!(condition(&away, ConditionType::Compliant), Some(("True", "AllPassing")));
+        assert_eq!(next_status(&away, &seen(1), &failed(CauseClass::Unreachable), time(120)), away);
+        let later = next_status(&away, &seen(1), &failed(CauseClass::Unreachable), time(7200));
+        assert_eq!(condition(&later, ConditionType::Compliant), Some(("Unknown", "Stale")));
+        let back = next_status(&later, &seen(1), &evaluated_with(vec![passing()]), time(7300));
+        assert_eq!(condition(&back, ConditionType::Compliant), Some(("True", "AllPassing")));
+        assert_eq!(condition(&back, ConditionType::Reconciling), None);
+    }
+
+    #[test]
+    fn an_account_that_is_another_one_stalls_and_says_what_to_correct() {
+        let mismatch = AssessError::Mismatch { declared: "222222222222".into(), actual: "333333333333".into() };
+        let status = next_status(&fresh(), &seen(3), &Outcome::Failed(mismatch), time(1));
+        assert_eq!(condition(&status, ConditionType::Stalled), Some(("True", "AccountMismatch")));
+        assert_eq!(status.observed_generation, 3, "kstatus reports a failure only for the observed generation");
+        let ready = &status.conditions[0].message;
+        assert!(ready.contains("333333333333") && ready.contains("correct"), "{ready}");
+    }
+
+    #[test]
+    fn a_missing_account_is_waited_for_and_is_not_stalled() {
+        let outcome = Outcome::AccountNotFound { name: "payments".to_owned() };
+        let status = next_status(&fresh(), &seen(1), &outcome, time(1));
+        assert_eq!(condition(&status, ConditionType::Ready), Some(("False", "AccountNotFound")));
+        assert_eq!(condition(&status, ConditionType::Stalled), None);
+        assert_eq!(status.observed_generation, -1);
+        assert_eq!(next_status(&status, &seen(1), &outcome, time(2)), status);
+    }
+
+    #[test]
+    fn suspended_keeps_what_was_last_seen() {
+        let before = next_status(&fresh(), &seen(1), &evaluated_with(vec![failing()]), time(1));
+        let status = next_status(&before, &seen(2), &Outcome::Suspended { what: "baseline" }, time(2));
+        assert_eq!(condition(&status, ConditionType::Ready), Some(("True", "Suspended")));
+        assert_eq!(condition(&status, ConditionType::Compliant), Some(("False", "DriftDetected")));
+        assert_eq!((status.drift, status.last_evaluated_at), (before.drift, before.last_evaluated_at));
+        let never = next_status(&fresh(), &seen(1), &Outcome::Suspended { what: "account" }, time(1));
+        assert_eq!(condition(&never, ConditionType::Ready), Some(("Unknown", "Suspended")));
+    }
+
+    #[test]
+    fn every_condition_speaks_of_the_generation_that_was_judged() {
+        let status = next_status(&fresh(), &seen(7), &evaluated_with(vec![passing()]), time(1));
+        assert!(status.conditions.iter().all(|condition| condition.observed_generation == 7));
+        assert_eq!(status.observed_generation, 7);
+    }
+}
