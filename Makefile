@@ -1,0 +1,32 @@
+# `make demo` shows the main job on a real API server and an AWS emulator; `make test` runs everything that CI runs.
+# Needed: Rust, Go, Python 3 and Node.js with npm. Everything else is built or installed into the cache folder.
+
+export PLUMBLINE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plumbline
+# Outside the checkout, so that a fresh clone does not compile the AWS SDKs again.
+export CARGO_TARGET_DIR ?= $(PLUMBLINE_CACHE)/target
+
+.PHONY: help demo demo-stop test lint rig crds
+
+help: ## Lists what can be made.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Builds everything, audits two believable accounts in a real cluster, and shows what it found.
+	@tests/demo/run
+
+demo-stop: ## Stops what `make demo` left running.
+	@tests/demo/stop
+
+test: lint rig ## Format, clippy, unit, property and integration tests.
+	cargo test --workspace
+
+lint: ## Format and clippy, warnings as errors.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+rig: ## What the tests run on: etcd, kube-apiserver, kubectl, the AWS emulator. Minutes once a machine, then nothing.
+	@tests/controlplane/build >/dev/null
+	@tests/controlplane/tools >/dev/null
+	@tests/aws/install >/dev/null
+
+crds: ## Writes crds/ anew from the types.
+	cargo run --workspace --quiet -- crd --dir crds

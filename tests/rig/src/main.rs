@@ -1,0 +1,96 @@
+//! The rig as a program: what `make demo` keeps running. Ends, and takes everything along, on SIGTERM or an interrupt.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client};
+use plumbline_rig::aws_proxy::ProxyOptions;
+use plumbline_rig::aws_rig::AwsRig;
+use plumbline_rig::controlplane::{ControlPlane, manifests, tools};
+use plumbline_rig::seed::seed;
+use plumbline_rig::supervisor::{Program, Supervised};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The account whose credentials the operator has; it assumes roles in the others.
+const OPERATORS_ACCOUNT: &str = "111111111111";
+
+#[derive(Parser)]
+#[command(about = "The parts that Plumbline's tests and demo run on")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts a cluster with Plumbline's CRDs, an AWS emulator with accounts, and the operator; writes `env` and
+    /// `ready` into the folder when all of it is up.
+    Up {
+        /// The folder for kubeconfigs and logs.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The plumbline binary.
+        #[arg(long)]
+        operator: PathBuf,
+        /// Accounts to make, as YAML.
+        accounts: Vec<PathBuf>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let Command::Up { dir, operator, accounts } = Arguments::parse().command;
+    let aws = AwsRig::with(ProxyOptions { trace_file: Some(dir.join("aws-calls.jsonl")), ..ProxyOptions::default() });
+    let (cluster, aws) = tokio::join!(ControlPlane::start(), aws);
+    let (cluster, aws) = (cluster?, aws?);
+    for account in accounts {
+        let yaml = fs::read_to_string(&account).with_context(|| format!("cannot read {}", account.display()))?;
+        seed(aws.proxy(), &yaml).await.with_context(|| format!("cannot make {}", account.display()))?;
+    }
+    cluster.install_crds(&manifests(Path::new("crds"))?).await?;
+    let kubeconfig = dir.join("kubeconfig");
+    fs::copy(cluster.admin_kubeconfig(), &kubeconfig)?;
+    let operators = cluster.service_account_kubeconfig("plumbline-system", "plumbline").await?;
+    apply(&cluster.admin_client().await?, Path::new("examples/operator/rbac.yaml")).await?;
+    let _operator = start_operator(&operator, &operators, &aws, &dir)?;
+
+    let mut env = format!("export KUBECONFIG={}\n", kubeconfig.display());
+    for (name, value) in aws.environment(OPERATORS_ACCOUNT) {
+        env.push_str(&format!("export {name}={value}\n"));
+    }
+    let binaries = operator.parent().unwrap_or(Path::new("."));
+    env.push_str(&format!("export PATH={}:{}:$PATH\n", binaries.display(), tools().await?.display()));
+    fs::write(dir.join("env"), env)?;
+    fs::write(dir.join("ready"), "")?;
+
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminated.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
+}
+
+fn start_operator(operator: &Path, kubeconfig: &Path, aws: &AwsRig, dir: &Path) -> Result<Supervised> {
+    let program = Program::new(operator, dir.join("operator.log")).args(["controller"]).clear_env();
+    let environment = aws.environment(OPERATORS_ACCOUNT);
+    let program = environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
+    program.env("KUBECONFIG", kubeconfig).start()
+}
+
+/// Applies cluster-scoped objects of kinds whose plural is the kind with an `s`.
+async fn apply(client: &Client, path: &Path) -> Result<()> {
+    for manifest in manifests(path)? {
+        let object: DynamicObject = serde_json::from_value(manifest)?;
+        let types = object.types.clone().context("a manifest without a kind")?;
+        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types)?);
+        let name = object.metadata.name.clone().context("a manifest without a name")?;
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        api.patch(&name, &PatchParams::apply("plumbline-rig"), &Patch::Apply(&object)).await?;
+    }
+    Ok(())
+}
