@@ -16,7 +16,6 @@ use jiff::Timestamp;
 
 /// What `iam:GetAccountSummary` says of root, live.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the IAM API's own shape")]
 pub struct AccountSummary {
     /// `AccountMFAEnabled`: root has an MFA device of any kind.
     pub root_mfa_enabled: bool,
@@ -39,7 +38,7 @@ pub enum LastUsed {
     NotSupported,
 }
 
-/// The column `password_enabled`, which has a third value for root in GovCloud.
+/// The column `password_enabled`, which has a third value for root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the values of the column")]
 pub enum PasswordEnabled {

@@ -63,10 +63,10 @@ impl Needs {
         let root = desired.root_user.as_ref();
         let users = desired.users.as_ref();
         let judges_root_mfa = root.is_some_and(|root| root.require_mfa || root.require_hardware_mfa);
-        let root_needs_report = root.is_some_and(|root| root.require_unused_for.is_some())
-            || (judges_root_mfa && in_gov_cloud(account));
-        let users_need_report = users
-            .is_some_and(|users| !users.require_phishing_resistant || users.scope == UserScope::ConsoleUsers);
+        let root_needs_report =
+            root.is_some_and(|root| root.require_unused_for.is_some()) || (judges_root_mfa && in_gov_cloud(account));
+        let users_need_report =
+            users.is_some_and(|users| !users.require_phishing_resistant || users.scope == UserScope::ConsoleUsers);
         Self {
             summary: judges_root_mfa || root.is_some_and(|root| root.forbid_access_keys),
             report: root_needs_report || users_need_report,
@@ -104,7 +104,7 @@ impl AccountSummary {
     }
 }
 
-/// Whether the account lies in AWS GovCloud (US), where root has no console.
+/// Whether the account lies in the partition where root has no console.
 pub(super) fn in_gov_cloud(account: &AccountIdentity) -> bool {
     account.partition == "aws-us-gov"
 }
@@ -117,5 +117,5 @@ pub(super) fn read<T>(unit: Option<&Observed<T>>) -> Result<(&T, Timestamp), Cau
 /// Why a unit is unknown that the observation left out. No path leads here while observation and evaluation go by the
 /// same functions; if one ever does, it must not end in a verdict.
 pub(super) fn not_read() -> Cause {
-    Cause::new(CauseClass::Malformed, "was not read, though the verdict depends on it")
+    Cause::new(CauseClass::Malformed, "a read that the verdict depends on was not made")
 }

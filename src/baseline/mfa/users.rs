@@ -5,13 +5,13 @@
 //! what to say, so neither can know of a user what the other does not.
 //!
 //! - A user that the report clears is not read. A user that it does not clear is: first its devices, and, for the scope
-//!   `ConsoleUsers`, its login profile only where the devices do not suffice: whoever lost the password since the report
-//!   left the scope.
+//!   `ConsoleUsers`, its login profile only where the devices do not suffice: whoever lost the password since the
+//!   report left the scope.
 //! - A user that the list has and the report has not, or has with another time of creation (deleted and made again), is
 //!   read live altogether, as everybody is where there is no report. A row whose user is not in the list is dropped.
 //! - For `ConsoleUsers` a row without a password puts its user out of scope, as of the report's time. Such a user may
-//!   have got a password since; to ask each of them would be a call for every user without one, at every evaluation, for
-//!   an answer that the next report gives. The report is four hours old at most, and `coverage` carries its time.
+//!   have got a password since; to ask each of them would be a call for every user without one, at every evaluation,
+//!   for an answer that the next report gives. The report is four hours old at most, and `coverage` carries its time.
 
 use std::collections::HashMap;
 
@@ -57,7 +57,11 @@ enum Standing<'a> {
     /// The report says that the user has MFA, and nothing more is asked.
     Cleared(Timestamp),
     /// The devices, and why a failure could not be confirmed, if it could not.
-    Known { devices: &'a [MfaDevice], at: Timestamp, unconfirmed: Option<&'a Cause> },
+    Known {
+        devices: &'a [MfaDevice],
+        at: Timestamp,
+        unconfirmed: Option<&'a Cause>,
+    },
 }
 
 /// The users for whom something has to be read, sorted by name.
@@ -204,9 +208,9 @@ impl<'a> ListedUser<'a> {
 
     fn judge(&self, asked: &UserMfa, live: Option<&LiveUser>) -> Vec<Finding> {
         let mfa = Subject::new(Check::UserMfa, &self.user.arn, "users.scope");
-        let resistant = asked.require_phishing_resistant.then(|| {
-            Subject::new(Check::UserPhishingResistantMfa, &self.user.arn, "users.requirePhishingResistant")
-        });
+        let resistant = asked
+            .require_phishing_resistant
+            .then(|| Subject::new(Check::UserPhishingResistantMfa, &self.user.arn, "users.requirePhishingResistant"));
         let unknown = |cause: &Cause| {
             let mfa = Finding::unknown(mfa.clone(), "MFA device", cause.clone()).with_severity(severity(asked));
             let resistant = resistant.clone().map(|subject| Finding::unknown(subject, "FIDO device", cause.clone()));
@@ -267,5 +271,21 @@ fn kinds(devices: &[MfaDevice]) -> String {
     let mut kinds = devices.to_vec();
     kinds.sort_unstable();
     kinds.dedup();
-    if kinds.is_empty() { "none".to_owned() } else { kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ") }
+    if kinds.is_empty() {
+        "none".to_owned()
+    } else {
+        kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mfa_27_the_sentence_names_those_who_were_not_seen() {
+        let none = Considered { listed: 4, in_scope: 0 }.message(UserScope::ConsoleUsers);
+        assert!(none.starts_with("0 of 4 IAM users have a console password"), "{none}");
+        assert!(none.contains("federation") && none.contains("Identity Center"), "{none}");
+    }
 }
