@@ -88,6 +88,9 @@ pub struct CoverageStatus {
     /// Center are not IAM users and not seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<i64>,
+    /// How many IAM users the account has, in scope or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users_listed: Option<i64>,
     /// How many buckets were judged, where buckets are judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets: Option<i64>,

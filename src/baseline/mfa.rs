@@ -1,10 +1,21 @@
 //! The control `mfa`: what is observed of root and of IAM users, and how it is judged. No IO.
+//!
+//! Breadth comes from the credential report, which is up to four hours old; truth comes from live reads. The report only
+//! ever clears a user: whoever fails by it is read live before a finding says so, and what passes by it carries the
+//! report's time. [`users`] says which user is read live, and why not every one.
+
+mod evaluate;
+mod root;
+mod snapshot;
+pub mod users;
+
+pub use evaluate::evaluate;
+pub use snapshot::{LiveUser, Needs, Snapshot};
 
 use jiff::Timestamp;
 
 /// What `iam:GetAccountSummary` says of root, live.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the IAM API's own shape")]
 pub struct AccountSummary {
     /// `AccountMFAEnabled`: root has an MFA device of any kind.
     pub root_mfa_enabled: bool,
@@ -27,7 +38,7 @@ pub enum LastUsed {
     NotSupported,
 }
 
-/// The column `password_enabled`, which has a third value for root in GovCloud.
+/// The column `password_enabled`, which has a third value for root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the values of the column")]
 pub enum PasswordEnabled {
@@ -88,4 +99,55 @@ pub enum MfaDevice {
     HardwareTotp,
     /// `arn:...:sms-mfa/...`
     Sms,
+}
+
+impl MfaDevice {
+    /// The kind of a device, from its serial number. A hardware TOTP token has a bare number, all others have an ARN.
+    ///
+    /// An ARN of a kind that is not known here counts as virtual: a device, but none that withstands phishing.
+    ///
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_MFADevice.html>
+    #[must_use]
+    pub fn from_serial(serial: &str) -> Self {
+        let resource = serial.strip_prefix("arn:").and_then(|arn| arn.splitn(5, ':').nth(4));
+        match resource.map(|resource| resource.split('/').next().unwrap_or_default()) {
+            None => Self::HardwareTotp,
+            Some("u2f") => Self::Fido,
+            Some("sms-mfa") => Self::Sms,
+            Some(_) => Self::Virtual,
+        }
+    }
+
+    /// The kind as a word for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Virtual => "virtual",
+            Self::Fido => "FIDO",
+            Self::HardwareTotp => "hardware TOTP",
+            Self::Sms => "SMS",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mfa_15_a_serial_that_is_no_arn_is_a_hardware_token() {
+        for (serial, kind) in [
+            ("GAHT12345678", MfaDevice::HardwareTotp),
+            ("1234-5678:90", MfaDevice::HardwareTotp),
+            ("", MfaDevice::HardwareTotp),
+            ("arn:aws:iam::222222222222:mfa/ada", MfaDevice::Virtual),
+            ("arn:aws:iam::222222222222:mfa/u2f/ada", MfaDevice::Virtual),
+            ("arn:aws:iam::222222222222:mfa/root-account-mfa-device", MfaDevice::Virtual),
+            ("arn:aws-us-gov:iam::222222222222:u2f/user/ada/key-ABC", MfaDevice::Fido),
+            ("arn:aws:iam::222222222222:sms-mfa/ada", MfaDevice::Sms),
+            ("arn:aws:iam::222222222222:something-new/ada", MfaDevice::Virtual),
+        ] {
+            assert_eq!(MfaDevice::from_serial(serial), kind, "{serial}");
+        }
+    }
 }

@@ -179,11 +179,13 @@ fn summary_status(summary: Summary) -> SummaryStatus {
 }
 
 fn coverage_status(coverage: &Coverage) -> CoverageStatus {
-    let Coverage { regions, regions_not_enabled, users, buckets, buckets_skipped, credential_report_at } = coverage;
+    let Coverage { regions, regions_not_enabled, users, users_listed, buckets, buckets_skipped, credential_report_at } =
+        coverage;
     CoverageStatus {
         regions: regions.clone(),
         regions_not_enabled: regions_not_enabled.clone(),
         users: users.map(count),
+        users_listed: users_listed.map(count),
         buckets: buckets.map(count),
         buckets_skipped: buckets_skipped.map(count),
         credential_report_at: *credential_report_at,

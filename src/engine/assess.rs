@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::cloud::Cloud;
 use super::observe::{self, Scope, regions_in_scope};
-use crate::api::{AwsAccountSpec, Controls, RegionName};
-use crate::baseline::{AccountIdentity, Cause, Control, Finding, Observed, Summary, password_policy};
+use crate::api::{AwsAccountSpec, Controls, MfaControl, RegionName};
+use crate::baseline::{AccountIdentity, Cause, Control, Finding, Observed, Summary, mfa, password_policy};
 
 /// Which regions of an account are judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Coverage {
     pub regions_not_enabled: Vec<String>,
     /// How many IAM users were in scope, where users were judged and could be listed.
     pub users: Option<usize>,
+    /// How many IAM users there are, in scope or not, where users were judged and could be listed.
+    pub users_listed: Option<usize>,
     /// How many buckets were judged, where buckets were judged and could be listed.
     pub buckets: Option<usize>,
     /// How many buckets lie in regions that are not judged.
@@ -131,6 +133,13 @@ pub async fn assess(
         assessment.add(Control::PasswordPolicy, password_policy::evaluate(desired, &snapshot));
         progress.finished(Control::PasswordPolicy);
     }
+    if let Some(desired) = &controls.mfa {
+        progress.started(Control::Mfa);
+        let snapshot = observe::mfa(desired, &scope, cloud, progress).await;
+        assessment.coverage.cover_users(desired, &snapshot);
+        assessment.add(Control::Mfa, mfa::evaluate(desired, &snapshot));
+        progress.finished(Control::Mfa);
+    }
     Ok(assessment)
 }
 
@@ -146,6 +155,15 @@ pub async fn verify(declared: &str, cloud: &dyn Cloud) -> Result<AccountIdentity
         Ok(identity)
     } else {
         Err(AssessError::Mismatch { declared: declared.to_owned(), actual: identity.account_id })
+    }
+}
+
+impl Coverage {
+    fn cover_users(&mut self, desired: &MfaControl, snapshot: &mfa::Snapshot) {
+        let considered = desired.users.as_ref().and_then(|asked| mfa::users::considered(asked, snapshot));
+        self.users = considered.map(|users| users.in_scope);
+        self.users_listed = considered.map(|users| users.listed);
+        self.credential_report_at = snapshot.report_at();
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) struct FakeCloud {
     pub(crate) policies: BTreeMap<String, Observed<Option<String>>>,
     pub(crate) logging: BTreeMap<String, Observed<Option<String>>>,
     pub(crate) keys: BTreeMap<String, Observed<Option<KmsKey>>>,
-    calls: Mutex<Vec<String>>,
+    pub(crate) calls: Mutex<Vec<String>>,
 }
 
 fn answer<T: Clone>(filled: Option<&Observed<T>>) -> Observed<T> {

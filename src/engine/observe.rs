@@ -1,6 +1,10 @@
 //! From a cloud to the snapshots that are judged, one module per control, with the fewest calls that can answer.
 //! IO through the cloud alone.
 
+mod mfa;
+
+pub(super) use mfa::mfa;
+
 use super::assess::RegionSelection;
 use super::cloud::{Cloud, Region};
 use crate::api::Controls;
