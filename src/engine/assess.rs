@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::cloud::Cloud;
 use super::observe::{self, Scope, regions_in_scope};
-use crate::api::Controls;
+use crate::api::{AwsAccountSpec, Controls, RegionName};
 use crate::baseline::{AccountIdentity, Cause, Control, Finding, Observed, password_policy};
 
 /// Which regions of an account are judged.
@@ -17,6 +17,17 @@ pub enum RegionSelection {
     Only(Vec<String>),
     /// Every enabled region but these.
     Except(Vec<String>),
+}
+
+impl From<&AwsAccountSpec> for RegionSelection {
+    fn from(account: &AwsAccountSpec) -> Self {
+        let names = |regions: &[RegionName]| regions.iter().map(ToString::to_string).collect();
+        match (&account.regions, &account.excluded_regions) {
+            (Some(only), _) => Self::Only(names(only)),
+            (None, Some(excluded)) => Self::Except(names(excluded)),
+            (None, None) => Self::Enabled,
+        }
+    }
 }
 
 /// What an assessment covered.
@@ -138,5 +149,20 @@ impl Assessment {
     fn add(&mut self, control: Control, findings: Vec<Finding>) {
         self.controls.push(control);
         self.findings.extend(findings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_regions_of_a_spec_are_all_but_these_or_these_alone_or_all() {
+        let mut spec = AwsAccountSpec::default();
+        assert_eq!(RegionSelection::from(&spec), RegionSelection::Enabled);
+        spec.excluded_regions = Some(vec!["me-south-1".into()]);
+        assert_eq!(RegionSelection::from(&spec), RegionSelection::Except(vec!["me-south-1".to_owned()]));
+        spec = AwsAccountSpec { regions: Some(vec!["eu-west-1".into()]), ..AwsAccountSpec::default() };
+        assert_eq!(RegionSelection::from(&spec), RegionSelection::Only(vec!["eu-west-1".to_owned()]));
     }
 }

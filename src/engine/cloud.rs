@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
+use crate::api::AwsAccountSpec;
 use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, MfaDevice};
 use crate::baseline::password_policy::PasswordPolicy;
 use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey};
@@ -22,6 +24,47 @@ pub struct Target {
     pub external_id: Option<String>,
     /// The session's name, which CloudTrail shows: at most 64 characters of `[\w+=,.@-]`.
     pub session_name: String,
+}
+
+impl Target {
+    /// The account as its spec says that it is reached, for the baseline of this name.
+    #[must_use]
+    pub fn new(account: &AwsAccountSpec, baseline: &str) -> Self {
+        Self {
+            account_id: account.account_id.to_string(),
+            role_name: account.audit_role_name.clone(),
+            external_id: account.external_id.clone(),
+            session_name: session_name(baseline),
+        }
+    }
+
+    /// The same account, reached by whatever credentials the caller has: no role is assumed.
+    #[must_use]
+    pub fn as_caller(self) -> Self {
+        Self { role_name: None, external_id: None, ..self }
+    }
+}
+
+/// The most characters that STS takes for a session name.
+///
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+const SESSION_NAME_MAX: usize = 64;
+
+/// The name under which a baseline's reads stand in CloudTrail: `plumbline-BASELINE`.
+///
+/// Where that is too long, or holds what STS refuses, it is cut or replaced, and a hash of the whole name keeps two
+/// baselines apart.
+#[must_use]
+pub fn session_name(baseline: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    let whole = format!("plumbline-{baseline}");
+    if whole.len() <= SESSION_NAME_MAX && whole.chars().all(allowed) {
+        return whole;
+    }
+    let hash: String = Sha256::digest(baseline.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let kept = SESSION_NAME_MAX - hash.len() - 1;
+    let name: String = whole.chars().map(|c| if allowed(c) { c } else { '-' }).take(kept).collect();
+    format!("{name}-{hash}")
 }
 
 /// A region of `ec2:DescribeRegions`.
@@ -100,4 +143,42 @@ pub trait Cloud: Send + Sync {
     async fn bucket_logging_target(&self, bucket: &Bucket) -> Observed<Option<String>>;
     /// `kms:DescribeKey` by id, ARN or alias, in a region; `None` where there is no such key.
     async fn kms_key(&self, region: &str, key: &str) -> Observed<Option<KmsKey>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_named_after_its_baseline() {
+        assert_eq!(session_name("payments-prod.eu"), "plumbline-payments-prod.eu");
+        assert_eq!(session_name(&"a".repeat(54)), format!("plumbline-{}", "a".repeat(54)));
+    }
+
+    #[test]
+    fn a_long_or_strange_session_name_is_one_that_sts_takes_and_stays_unique() {
+        let (one, two) = (session_name(&format!("{}x", "a".repeat(60))), session_name(&format!("{}y", "a".repeat(60))));
+        assert_eq!((one.len(), two.len()), (64, 64));
+        assert_ne!(one, two);
+        assert!(one.starts_with("plumbline-aaaa"), "{one}");
+        let strange = session_name("büro/1");
+        assert!(strange.starts_with("plumbline-b-ro-1-"), "{strange}");
+        assert_ne!(strange, session_name("b-ro-1"));
+    }
+
+    #[test]
+    fn a_target_is_what_the_spec_says_and_as_caller_assumes_nothing() {
+        let spec = AwsAccountSpec {
+            account_id: "222222222222".into(),
+            audit_role_name: Some("PlumblineAudit".to_owned()),
+            external_id: Some("0f6c9a".to_owned()),
+            ..AwsAccountSpec::default()
+        };
+        let target = Target::new(&spec, "prod");
+        assert_eq!(target.role_name.as_deref(), Some("PlumblineAudit"));
+        assert_eq!(target.external_id.as_deref(), Some("0f6c9a"));
+        let caller = target.as_caller();
+        assert_eq!((caller.role_name, caller.external_id), (None, None));
+        assert_eq!((caller.account_id.as_str(), caller.session_name.as_str()), ("222222222222", "plumbline-prod"));
+    }
 }
