@@ -13,3 +13,4 @@
 pub mod api;
 pub mod baseline;
 pub mod engine;
+pub mod manifests;
