@@ -56,3 +56,6 @@ pub fn render(report: &AuditReport, format: Format, screen: Screen) -> Result<St
         Format::Yaml => yaml::yaml(report),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,7 +212,10 @@ mod tests {
         let mut coverage = Coverage { users: Some(12), ..Coverage::default() };
         let message = |findings: &[Finding], coverage: &Coverage| control_message(Control::Mfa, findings, coverage);
         assert_eq!(message(&findings, &coverage), format!("0 of 12 users fail; {unseen}"));
-        findings = vec![finding(Verdict::Fail, Check::RootUserMfa, "root"), finding(Verdict::Pass, Check::RootUserUnused, "root")];
+        findings = vec![
+            finding(Verdict::Fail, Check::RootUserMfa, "root"),
+            finding(Verdict::Pass, Check::RootUserUnused, "root"),
+        ];
         coverage.users = Some(0);
         assert_eq!(
             message(&findings, &coverage),

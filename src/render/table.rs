@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 
 use comfy_table::{Cell, Table};
 
+use super::Screen;
 use super::report::{AuditReport, BaselineReport, FindingReport};
 use super::text::{self, NONE};
-use super::Screen;
 use crate::baseline::Verdict;
 
 pub(super) fn table(report: &AuditReport, screen: Screen) -> String {

@@ -57,7 +57,8 @@ pub(super) fn heading(baseline: &BaselineReport, screen: Screen) -> String {
 
 /// `2 regions (eu-west-1, us-east-1), 12 users, 40 buckets, credential report 50 minutes old`
 fn covered(coverage: &CoverageReport, now: Timestamp) -> String {
-    let CoverageReport { regions, regions_not_enabled, users, buckets, buckets_skipped, credential_report_at } = coverage;
+    let CoverageReport { regions, regions_not_enabled, users, buckets, buckets_skipped, credential_report_at } =
+        coverage;
     let mut parts = Vec::new();
     match regions.len() {
         0 => {}
@@ -86,7 +87,8 @@ fn age(at: Timestamp, now: Timestamp) -> String {
 
 /// Resource, and in parentheses what it belongs to and its region.
 pub(super) fn shortened(finding: &FindingReport) -> String {
-    let around: Vec<_> = [finding.parent.as_deref(), finding.region.as_deref()].into_iter().flatten().map(short).collect();
+    let around: Vec<_> =
+        [finding.parent.as_deref(), finding.region.as_deref()].into_iter().flatten().map(short).collect();
     let resource = short(&finding.resource);
     if around.is_empty() { resource.to_owned() } else { format!("{resource} ({})", around.join(", ")) }
 }
@@ -144,7 +146,11 @@ pub(super) fn grid<const N: usize>(header: [&str; N], screen: Screen) -> Table {
         Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
-    if screen.colour { table.enforce_styling() } else { table.force_no_tty() };
+    if screen.colour {
+        table.enforce_styling()
+    } else {
+        table.force_no_tty()
+    };
     let last = N.saturating_sub(1);
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, if index == last { 0 } else { 2 }));
