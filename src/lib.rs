@@ -12,5 +12,9 @@
 
 pub mod api;
 pub mod baseline;
+pub mod cli;
 pub mod controller;
 pub mod engine;
+pub mod manifests;
+pub mod preset;
+pub mod render;

@@ -18,15 +18,20 @@ impl Summary {
     pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
         let mut summary = Self::default();
         for finding in findings {
-            *match finding.verdict() {
-                Verdict::Pass => &mut summary.pass,
-                Verdict::Fail => &mut summary.fail,
-                Verdict::Unknown => &mut summary.unknown,
-                Verdict::NotApplicable => &mut summary.not_applicable,
-                Verdict::Exempt => &mut summary.exempt,
-            } += 1;
+            summary.add(finding.verdict());
         }
         summary
+    }
+
+    /// Counts one more.
+    pub fn add(&mut self, verdict: Verdict) {
+        *match verdict {
+            Verdict::Pass => &mut self.pass,
+            Verdict::Fail => &mut self.fail,
+            Verdict::Unknown => &mut self.unknown,
+            Verdict::NotApplicable => &mut self.not_applicable,
+            Verdict::Exempt => &mut self.exempt,
+        } += 1;
     }
 }
 

@@ -9,7 +9,7 @@ use crate::api::{
     AccountBaselineStatus, ConditionStatus, ConditionType, ControlStatus, CoverageStatus, Mode, Reason, SummaryStatus,
 };
 use crate::baseline::{Cause, Control, Summary, result_of};
-use crate::engine::{AssessError, Assessment, Coverage};
+use crate::engine::{AssessError, Assessment, Coverage, control_message};
 
 /// What a pass over a baseline came to.
 #[derive(Debug)]
@@ -163,7 +163,7 @@ fn control_status(control: Control, assessment: &Assessment, mode: Mode) -> Cont
         },
         result: result_of(summary).as_str().to_owned(),
         summary: summary_status(summary),
-        message: String::new(),
+        message: control_message(control, &assessment.findings, &assessment.coverage),
     }
 }
 

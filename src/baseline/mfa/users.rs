@@ -86,23 +86,6 @@ pub fn considered(asked: &UserMfa, snapshot: &Snapshot) -> Option<Considered> {
     Some(Considered { listed, in_scope })
 }
 
-impl Considered {
-    /// A sentence for people.
-    #[must_use]
-    pub fn message(self, scope: UserScope) -> String {
-        let Self { listed, in_scope } = self;
-        let scope = match scope {
-            UserScope::ConsoleUsers => "have a console password",
-            UserScope::PrivilegedUsers => "are administrators",
-            UserScope::AllUsers => "are judged",
-        };
-        format!(
-            "{in_scope} of {listed} IAM users {scope}; people who come through federation or IAM Identity Center are \
-             not IAM users and were not seen"
-        )
-    }
-}
-
 /// Judges the users in scope; one `Unknown` for all of them where they could not be listed.
 pub(super) fn judge(asked: &UserMfa, snapshot: &Snapshot) -> Vec<Finding> {
     match roster(asked, snapshot) {
@@ -275,17 +258,5 @@ fn kinds(devices: &[MfaDevice]) -> String {
         "none".to_owned()
     } else {
         kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mfa_27_the_sentence_names_those_who_were_not_seen() {
-        let none = Considered { listed: 4, in_scope: 0 }.message(UserScope::ConsoleUsers);
-        assert!(none.starts_with("0 of 4 IAM users have a console password"), "{none}");
-        assert!(none.contains("federation") && none.contains("Identity Center"), "{none}");
     }
 }

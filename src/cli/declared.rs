@@ -1,0 +1,126 @@
+//! From the manifests of `-f` to the baselines with their accounts. Reads files through [`manifests`], no more.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+
+use super::audit::AuditError;
+use crate::api::{AccountBaseline, AwsAccount, AwsAccountSpec, Controls};
+use crate::manifests::{self, Document, Kind, Manifests, Problem};
+
+/// A baseline and the account that it is for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Declared {
+    pub(super) baseline: String,
+    /// The name of the `AwsAccount`; `None` for the caller's own account, which nobody declared.
+    pub(super) account_name: Option<String>,
+    pub(super) account: AwsAccountSpec,
+    pub(super) controls: Controls,
+}
+
+/// Reads the baselines, in the order of their names. `suspend` stops the operator, not somebody who asks.
+pub(super) fn load(paths: &[PathBuf], stdin: &mut dyn Read) -> Result<Vec<Declared>, AuditError> {
+    declared(&manifests::load(paths, stdin)?)
+}
+
+fn declared(manifests: &Manifests) -> Result<Vec<Declared>, AuditError> {
+    let mut problems = manifests.problems.clone();
+    let accounts: BTreeMap<String, AwsAccountSpec> = of_kind(manifests, Kind::AwsAccount)
+        .filter_map(|document| Some((document.name().to_owned(), read::<AwsAccount>(document, &mut problems)?.spec)))
+        .collect();
+    let mut found = Vec::new();
+    for document in of_kind(manifests, Kind::AccountBaseline) {
+        let Some(AccountBaseline { spec, .. }) = read(document, &mut problems) else { continue };
+        let account_name = spec.account_ref.name;
+        if let Some(account) = accounts.get(&account_name).cloned() {
+            let baseline = document.name().to_owned();
+            found.push(Declared { baseline, account_name: Some(account_name), account, controls: spec.controls });
+        } else if !of_kind(manifests, Kind::AwsAccount).any(|account| account.name() == account_name) {
+            let message = format!(
+                "no file declares the AwsAccount \"{account_name}\": add the one that does with -f, or correct the name"
+            );
+            problems.push(document.problem("/spec/accountRef/name", message));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(AuditError::Invalid { problems });
+    }
+    if found.is_empty() {
+        return Err(AuditError::NoBaseline);
+    }
+    found.sort_by(|a, b| a.baseline.cmp(&b.baseline));
+    Ok(found)
+}
+
+fn of_kind(manifests: &Manifests, kind: Kind) -> impl Iterator<Item = &Document> {
+    manifests.documents.iter().filter(move |document| document.kind == kind)
+}
+
+fn read<T: DeserializeOwned>(document: &Document, problems: &mut Vec<Problem>) -> Option<T> {
+    match serde_json::from_value(document.value.clone()) {
+        Ok(object) => Some(object),
+        Err(error) => {
+            problems.push(document.problem("", format!("is not a valid {}: {error}", document.kind)));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_text(text: &str) -> Result<Vec<Declared>, AuditError> {
+        load(&[PathBuf::from("-")], &mut text.as_bytes())
+    }
+
+    fn account(name: &str) -> String {
+        format!(
+            "apiVersion: plumbline.dev/v1alpha1\nkind: AwsAccount\nmetadata: {{name: {name}}}\n\
+             spec: {{accountId: \"222222222222\"}}\n---\n"
+        )
+    }
+
+    fn baseline(name: &str, account: &str) -> String {
+        format!(
+            "apiVersion: plumbline.dev/v1alpha1\nkind: AccountBaseline\nmetadata: {{name: {name}}}\nspec:\n  \
+             accountRef: {{name: {account}}}\n  controls: {{passwordPolicy: {{minimumPasswordLength: 14}}}}\n---\n"
+        )
+    }
+
+    #[test]
+    fn baselines_find_their_accounts_and_come_by_name_whatever_the_order_of_the_files() {
+        let text = [baseline("b", "y"), account("x"), baseline("a", "x"), account("y")].concat();
+        let names: Vec<_> =
+            load_text(&text).unwrap().into_iter().map(|d| (d.baseline, d.account_name.unwrap())).collect();
+        assert_eq!(names, [("a".to_owned(), "x".to_owned()), ("b".to_owned(), "y".to_owned())]);
+    }
+
+    #[test]
+    fn an_account_that_nobody_declares_is_said_with_file_and_line() {
+        let error = load_text(&[account("x"), baseline("a", "y")].concat()).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "<stdin>:10: spec.accountRef.name: no file declares the AwsAccount \"y\": add the one that does with -f, \
+             or correct the name"
+        );
+    }
+
+    #[test]
+    fn a_field_that_does_not_exist_is_refused_before_anything_is_asked_of_aws() {
+        let text = [account("x"), baseline("a", "x").replace("minimumPasswordLength", "minimumLength")].concat();
+        let error = load_text(&text).unwrap_err().to_string();
+        assert!(
+            error.starts_with("<stdin>:6: is not a valid AccountBaseline: unknown field `minimumLength`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn files_without_a_baseline_say_what_to_do() {
+        let error = load_text(&account("x")).unwrap_err().to_string();
+        assert!(error.contains("leave -f out"), "{error}");
+    }
+}

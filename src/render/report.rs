@@ -1,0 +1,394 @@
+//! From judged accounts to the document `AuditReport`. No IO, no clock.
+//!
+//! Other programs build on the document: its fields change only by addition, and every list is in a stable order. A
+//! field without a value is `null`, never left out.
+
+use std::fmt::Display;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::api::{Controls, GROUP, VERSION};
+use crate::baseline::{Cause, Check, Control, Finding, Severity, Summary, Verdict, result_of};
+use crate::engine::{AssessError, Assessment, Coverage, control_message};
+
+/// One baseline, as it came out of the engine.
+#[derive(Debug)]
+pub struct Judged {
+    /// The name of the baseline.
+    pub baseline: String,
+    /// The name of the `AwsAccount`; `None` where no manifest declares the account.
+    pub account_name: Option<String>,
+    /// The declared account, twelve digits.
+    pub account_id: String,
+    /// The controls that the baseline names.
+    pub controls: Vec<Control>,
+    /// When the evaluation ended.
+    pub evaluated_at: Timestamp,
+    /// What was found, or why nothing was.
+    pub outcome: Result<Assessment, AssessError>,
+}
+
+/// The document of `plumbline audit -o json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditReport {
+    /// `plumbline.dev/v1alpha1`
+    pub api_version: String,
+    /// `AuditReport`
+    pub kind: &'static str,
+    /// One entry a baseline, sorted by name.
+    pub baselines: Vec<BaselineReport>,
+}
+
+/// One baseline.
+///
+/// Where the account could not be reached, or is not the declared one, the result is `Unknown`, every control is, no
+/// finding is there, and `unknown` has one entry without control and check that says why; it is what `summary` counts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BaselineReport {
+    /// The name of the baseline.
+    pub baseline: String,
+    /// The account that was judged.
+    pub account: AccountReport,
+    /// What all its controls come to.
+    #[serde(serialize_with = "text")]
+    pub result: Verdict,
+    /// When the evaluation ended.
+    pub evaluated_at: Timestamp,
+    /// Counts of all findings.
+    pub summary: SummaryReport,
+    /// What was looked at.
+    pub coverage: CoverageReport,
+    /// One entry for each control that the baseline names, in the order of the catalogue.
+    pub controls: Vec<ControlReport>,
+    /// Every judged check, passing ones too, sorted by check, region, parent, resource and field.
+    pub findings: Vec<FindingReport>,
+    /// What could not be judged, and why, in the order of the findings.
+    pub unknown: Vec<UnknownReport>,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountReport {
+    /// The name of the `AwsAccount`, where a manifest declares it.
+    pub name: Option<String>,
+    /// Twelve digits.
+    pub account_id: String,
+    /// The alias, where it has one and it could be read.
+    pub alias: Option<String>,
+}
+
+/// Counts per verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "one count for each verdict")]
+pub struct SummaryReport {
+    pub pass: usize,
+    pub fail: usize,
+    pub unknown: usize,
+    pub not_applicable: usize,
+    pub exempt: usize,
+}
+
+/// What was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoverageReport {
+    /// The regions that were judged.
+    pub regions: Vec<String>,
+    /// Regions that were named and are not enabled in the account.
+    pub regions_not_enabled: Vec<String>,
+    /// How many IAM users were in scope, where users were judged.
+    pub users: Option<usize>,
+    /// How many IAM users the account has, in scope or not.
+    pub users_listed: Option<usize>,
+    /// How many buckets were judged, where buckets were judged.
+    pub buckets: Option<usize>,
+    /// How many buckets lie in regions that were not judged.
+    pub buckets_skipped: Option<usize>,
+    /// When AWS made the credential report that was used.
+    pub credential_report_at: Option<Timestamp>,
+}
+
+/// One control.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ControlReport {
+    /// The name as in the spec.
+    #[serde(serialize_with = "text")]
+    pub name: Control,
+    /// What its findings come to.
+    #[serde(serialize_with = "text")]
+    pub result: Verdict,
+    /// Counts of its findings.
+    pub summary: SummaryReport,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// One judged check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingReport {
+    /// The same in every evaluation.
+    pub id: String,
+    /// The control as in the spec.
+    #[serde(serialize_with = "text")]
+    pub control: Control,
+    /// The check.
+    #[serde(serialize_with = "text")]
+    pub check: Check,
+    /// The verdict.
+    #[serde(serialize_with = "text")]
+    pub result: Verdict,
+    /// How bad it is, or would be, if it fails.
+    #[serde(serialize_with = "text")]
+    pub severity: Severity,
+    /// The ARN or id.
+    pub resource: String,
+    /// What the resource belongs to.
+    pub parent: Option<String>,
+    /// The region, where the resource has one.
+    pub region: Option<String>,
+    /// The field of the spec that asks for it.
+    pub field: &'static str,
+    /// The desired value.
+    pub desired: String,
+    /// The observed value; empty where nothing was observed.
+    pub observed: String,
+    /// A sentence for people; may be empty.
+    pub message: String,
+    /// The time of the observation; `None` where there was none.
+    pub observed_at: Option<Timestamp>,
+    /// The exception that covers the finding; there are none yet.
+    pub exception: Option<String>,
+}
+
+/// One thing that could not be judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnknownReport {
+    /// The control as in the spec; `None` where the whole account could not be judged.
+    #[serde(serialize_with = "optional_text")]
+    pub control: Option<Control>,
+    /// The check; `None` where the whole account could not be judged.
+    #[serde(serialize_with = "optional_text")]
+    pub check: Option<Check>,
+    /// The ARN or id; the account's id where the whole account could not be judged.
+    pub resource: String,
+    /// The region, where there is one.
+    pub region: Option<String>,
+    /// The class of the cause, such as `AccessDenied`; `AccountMismatch` where the credentials lead elsewhere.
+    pub cause: String,
+    /// The IAM action that the identity lacks, where that is the cause.
+    pub missing_action: Option<String>,
+    /// What happened.
+    pub message: String,
+}
+
+impl AuditReport {
+    /// The document about these baselines, whatever their order.
+    #[must_use]
+    pub fn new(judged: Vec<Judged>) -> Self {
+        let mut baselines: Vec<_> = judged.into_iter().map(BaselineReport::new).collect();
+        baselines.sort_by(|a, b| a.baseline.cmp(&b.baseline));
+        Self { api_version: format!("{GROUP}/{VERSION}"), kind: "AuditReport", baselines }
+    }
+
+    /// What all baselines come to, as one baseline's result is made of its findings.
+    #[must_use]
+    pub fn result(&self) -> Verdict {
+        result_of(self.results())
+    }
+
+    /// How many baselines have each result.
+    #[must_use]
+    pub fn results(&self) -> Summary {
+        count(self.baselines.iter().map(|baseline| baseline.result))
+    }
+}
+
+impl BaselineReport {
+    fn new(judged: Judged) -> Self {
+        let Judged { baseline, account_name, account_id, controls, evaluated_at, outcome } = judged;
+        let mut account = AccountReport { name: account_name, account_id, alias: None };
+        match outcome {
+            Ok(mut assessment) => {
+                account.alias = assessment.alias.take();
+                Self::assessed(baseline, account, evaluated_at, assessment)
+            }
+            Err(error) => Self::unreached(baseline, account, evaluated_at, &controls, &error),
+        }
+    }
+
+    fn assessed(baseline: String, account: AccountReport, evaluated_at: Timestamp, assessment: Assessment) -> Self {
+        let Assessment { identity: _, alias: _, coverage, controls, mut findings } = assessment;
+        findings.sort_by(|a, b| a.subject().cmp(b.subject()));
+        let summary = Summary::of(&findings);
+        Self {
+            baseline,
+            account,
+            result: result_of(summary),
+            evaluated_at,
+            summary: summary.into(),
+            controls: controls.into_iter().map(|control| ControlReport::new(control, &findings, &coverage)).collect(),
+            unknown: findings.iter().filter_map(UnknownReport::new).collect(),
+            findings: findings.iter().map(FindingReport::new).collect(),
+            coverage: coverage.into(),
+        }
+    }
+
+    fn unreached(
+        baseline: String,
+        account: AccountReport,
+        evaluated_at: Timestamp,
+        controls: &[Control],
+        error: &AssessError,
+    ) -> Self {
+        let unknown = UnknownReport::of_account(&account.account_id, error);
+        let nothing = SummaryReport::from(Summary::default());
+        let control = |name: &Control| ControlReport {
+            name: *name,
+            result: Verdict::Unknown,
+            summary: nothing,
+            message: "nothing was judged: the account could not be reached".to_owned(),
+        };
+        Self {
+            baseline,
+            account,
+            result: Verdict::Unknown,
+            evaluated_at,
+            summary: SummaryReport { unknown: 1, ..nothing },
+            coverage: Coverage::default().into(),
+            controls: controls.iter().map(control).collect(),
+            findings: Vec::new(),
+            unknown: vec![unknown],
+        }
+    }
+}
+
+impl ControlReport {
+    fn new(control: Control, findings: &[Finding], coverage: &Coverage) -> Self {
+        let summary = Summary::of(findings.iter().filter(|finding| finding.subject().check.control() == control));
+        Self {
+            name: control,
+            result: result_of(summary),
+            summary: summary.into(),
+            message: control_message(control, findings, coverage),
+        }
+    }
+}
+
+impl FindingReport {
+    fn new(finding: &Finding) -> Self {
+        let subject = finding.subject();
+        Self {
+            id: subject.id(),
+            control: subject.check.control(),
+            check: subject.check,
+            result: finding.verdict(),
+            severity: finding.severity(),
+            resource: subject.resource.clone(),
+            parent: subject.parent.clone(),
+            region: subject.region.clone(),
+            field: subject.field,
+            desired: finding.desired().to_owned(),
+            observed: finding.observed().to_owned(),
+            message: finding.message().to_owned(),
+            observed_at: finding.observed_at(),
+            exception: None,
+        }
+    }
+}
+
+impl UnknownReport {
+    /// `None` where the finding was judged.
+    fn new(finding: &Finding) -> Option<Self> {
+        let (subject, cause) = (finding.subject(), finding.cause()?);
+        Some(Self {
+            control: Some(subject.check.control()),
+            check: Some(subject.check),
+            resource: subject.resource.clone(),
+            region: subject.region.clone(),
+            cause: cause.class.to_string(),
+            missing_action: cause.missing_action.clone(),
+            message: cause.message.clone(),
+        })
+    }
+
+    fn of_account(account_id: &str, error: &AssessError) -> Self {
+        let (cause, missing_action) = match error {
+            AssessError::Unreachable { cause: Cause { class, missing_action, .. }, .. } => {
+                (class.to_string(), missing_action.clone())
+            }
+            AssessError::Mismatch { .. } => ("AccountMismatch".to_owned(), None),
+        };
+        Self {
+            control: None,
+            check: None,
+            resource: account_id.to_owned(),
+            region: None,
+            cause,
+            missing_action,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<Summary> for SummaryReport {
+    fn from(summary: Summary) -> Self {
+        let Summary { pass, fail, unknown, not_applicable, exempt } = summary;
+        Self { pass, fail, unknown, not_applicable, exempt }
+    }
+}
+
+impl From<Coverage> for CoverageReport {
+    fn from(coverage: Coverage) -> Self {
+        let Coverage {
+            regions,
+            regions_not_enabled,
+            users,
+            users_listed,
+            buckets,
+            buckets_skipped,
+            credential_report_at,
+        } = coverage;
+        Self { regions, regions_not_enabled, users, users_listed, buckets, buckets_skipped, credential_report_at }
+    }
+}
+
+/// The controls that a spec names, in the order of reports.
+#[must_use]
+pub fn named_controls(controls: &Controls) -> Vec<Control> {
+    let Controls { password_policy, mfa, security_groups, s3_encryption } = controls;
+    let named = |control: &Control| match control {
+        Control::PasswordPolicy => password_policy.is_some(),
+        Control::Mfa => mfa.is_some(),
+        Control::SecurityGroups => security_groups.is_some(),
+        Control::S3Encryption => s3_encryption.is_some(),
+    };
+    Control::ALL.into_iter().filter(named).collect()
+}
+
+fn count(verdicts: impl Iterator<Item = Verdict>) -> Summary {
+    let mut summary = Summary::default();
+    for verdict in verdicts {
+        summary.add(verdict);
+    }
+    summary
+}
+
+fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+#[expect(clippy::ref_option, reason = "the shape that serde asks for")]
+fn optional_text<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,52 @@
+//! From a report to text for people: what fails, worst first, what could not be judged, and a line a control. No IO.
+
+use std::cmp::Reverse;
+
+use comfy_table::{Cell, Table};
+
+use super::Screen;
+use super::report::{AuditReport, BaselineReport, FindingReport};
+use super::text::{self, NONE};
+use crate::baseline::Verdict;
+
+pub(super) fn table(report: &AuditReport, screen: Screen) -> String {
+    let baselines = report.baselines.iter().map(|baseline| one(baseline, screen));
+    baselines.chain(text::footer(report)).collect::<Vec<_>>().join("\n")
+}
+
+fn one(baseline: &BaselineReport, screen: Screen) -> String {
+    let failing = failing(baseline);
+    [
+        text::heading(baseline, screen),
+        text::section(&format!("Failing: {}", failing.len()), &failing_table(&failing, screen), screen),
+        text::section(
+            &format!("Could not be judged: {}", baseline.unknown.len()),
+            &text::unknown_table(baseline, text::short, screen),
+            screen,
+        ),
+        text::section("Controls", &text::control_table(baseline, screen), screen),
+    ]
+    .concat()
+}
+
+/// What fails, worst first, else in the order of the document.
+fn failing(baseline: &BaselineReport) -> Vec<&FindingReport> {
+    let mut failing: Vec<_> = baseline.findings.iter().filter(|finding| finding.result == Verdict::Fail).collect();
+    failing.sort_by_key(|finding| Reverse(finding.severity));
+    failing
+}
+
+fn failing_table(failing: &[&FindingReport], screen: Screen) -> Table {
+    let mut table = text::grid(["SEVERITY", "CHECK", "RESOURCE", "OBSERVED -> DESIRED", "MESSAGE"], screen);
+    for finding in failing {
+        let observed = if finding.observed.is_empty() { NONE } else { &finding.observed };
+        table.add_row([
+            text::severity_cell(finding.severity),
+            Cell::new(finding.check),
+            text::cell(&text::shortened(finding)),
+            text::cell(&format!("{observed} -> {}", finding.desired)),
+            text::cell(&finding.message),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,50 @@
+//! From a report to text for people and for grep: every finding on a line of its own, nothing shortened. No IO.
+
+use comfy_table::{Cell, Table};
+
+use super::Screen;
+use super::report::{AuditReport, BaselineReport};
+use super::text::{self, NONE};
+
+pub(super) fn wide(report: &AuditReport, screen: Screen) -> String {
+    // Not wrapped: one finding is one line, as `kubectl get -o wide` does it.
+    let screen = Screen { width: None, ..screen };
+    let baselines = report.baselines.iter().map(|baseline| one(baseline, screen));
+    baselines.chain(text::footer(report)).collect::<Vec<_>>().join("\n")
+}
+
+fn one(baseline: &BaselineReport, screen: Screen) -> String {
+    [
+        text::heading(baseline, screen),
+        text::section(&format!("Findings: {}", baseline.findings.len()), &finding_table(baseline, screen), screen),
+        text::section(
+            &format!("Could not be judged: {}", baseline.unknown.len()),
+            &text::unknown_table(baseline, |resource| resource, screen),
+            screen,
+        ),
+        text::section("Controls", &text::control_table(baseline, screen), screen),
+    ]
+    .concat()
+}
+
+fn finding_table(baseline: &BaselineReport, screen: Screen) -> Table {
+    let header =
+        ["RESULT", "SEVERITY", "CHECK", "REGION", "PARENT", "RESOURCE", "OBSERVED", "DESIRED", "MESSAGE", "ID"];
+    let mut table = text::grid(header, screen);
+    for finding in &baseline.findings {
+        let or_none = |text: &str| if text.is_empty() { Cell::new(NONE) } else { text::cell(text) };
+        table.add_row([
+            text::verdict_cell(finding.result),
+            text::severity_cell(finding.severity),
+            Cell::new(finding.check),
+            or_none(finding.region.as_deref().unwrap_or_default()),
+            or_none(finding.parent.as_deref().unwrap_or_default()),
+            or_none(&finding.resource),
+            or_none(&finding.observed),
+            or_none(&finding.desired),
+            or_none(&finding.message),
+            Cell::new(&finding.id),
+        ]);
+    }
+    table
+}
