@@ -1,1 +1,6 @@
-//! The rig.
+//! The parts that Plumbline's tests, demo and benchmarks run on: control plane, AWS proxy, seeding.
+
+pub mod aws_proxy;
+pub mod aws_rig;
+pub mod moto;
+pub mod seed;
