@@ -11,7 +11,7 @@
 //! root: {mfa: [Virtual, Hardware], password: true, accessKeys: 0, signingCertificates: 0,
 //!        passwordLastUsed: 2026-01-01T00:00:00Z}
 //! passwordPolicy: {minimumPasswordLength: 8}          # absent: the account has none
-//! policies: [{name: Everything, document: {Version: "2012-10-17", Statement: []}}]
+//! policies: [{name: Everything, document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}]
 //! groups: [{name: admins, policies: ["arn:aws:iam::aws:policy/AdministratorAccess"], inlinePolicies: {}}]
 //! users:
 //!   - name: alice
@@ -22,7 +22,7 @@
 //!     inactiveAccessKeys: 0
 //!     groups: [admins]
 //!     policies: [Everything]           # an ARN, or a name from `policies`
-//!     inlinePolicies: {own: {Version: "2012-10-17", Statement: []}}
+//!     inlinePolicies: {own: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:*", Resource: "*"}]}}
 //!     passwordLastUsed: 2026-01-01T00:00:00Z
 //!     createdDaysAgo: 400              # absent: created now
 //!     reportMfaActive: false           # what the credential report says, where it lags behind

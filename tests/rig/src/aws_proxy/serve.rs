@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
@@ -248,7 +249,12 @@ fn send(answer: &Answer, only: Option<usize>) -> Result<Response<Body>, Cut> {
         Some(bytes) => {
             response = response.header("content-length", answer.body.len());
             let half = answer.body.slice(..bytes.min(answer.body.len()));
-            StreamBody::new(stream::iter([Ok(Frame::data(half)), Err(Cut)])).boxed()
+            // The pause lets what was written go out before the connection ends.
+            let end = stream::once(async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Err(Cut)
+            });
+            BoxBody::new(StreamBody::new(stream::iter([Ok(Frame::data(half))]).chain(end)))
         }
     };
     response.body(body).map_err(|_| Cut)

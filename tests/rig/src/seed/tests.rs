@@ -17,7 +17,7 @@ groups: [{name: admins, policies: ["arn:aws:iam::aws:policy/AdministratorAccess"
 users:
   - {name: alice, path: /people/, password: true, mfa: [Virtual, Fido, HardwareTotp, Sms], groups: [admins], createdDaysAgo: 400}
   - {name: bob, password: true, accessKeys: 1, inactiveAccessKeys: 1, policies: [Everything]}
-  - {name: robot, inlinePolicies: {own: {Version: "2012-10-17", Statement: []}}}
+  - {name: robot, inlinePolicies: {own: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:*", Resource: "*"}]}}}
 prefixLists: {eu-west-1: [{name: partners, cidrs: [192.0.2.0/24]}]}
 securityGroups:
   eu-west-1:
@@ -36,7 +36,8 @@ buckets:
     policy: {Version: "2012-10-17", Statement: []}
     website: true
     publicAccessBlock: true
-    logsTo: plain-$ACCOUNT
+    logsTo: logs-$ACCOUNT
+  - {name: logs-$ACCOUNT, region: eu-west-1}
   - {name: plain-$ACCOUNT, region: us-east-1}
 "#;
 
@@ -110,7 +111,7 @@ async fn buckets_and_keys_read_back_as_declared() {
     let encryption = caller.s3("us-east-1", "GET", &format!("{plain}?encryption"), "").await;
     assert_eq!(encryption.find("SSEAlgorithm").unwrap().text, "AES256");
     let logging = caller.s3("eu-west-1", "GET", &format!("{data}?logging"), "").await;
-    assert_eq!(logging.find("TargetBucket").unwrap().text, plain[1..]);
+    assert_eq!(logging.find("TargetBucket").unwrap().text, format!("logs-{}", seeded.account_id));
     let website = caller.s3("eu-west-1", "GET", &format!("{data}?website"), "").await;
     assert!(website.find("IndexDocument").is_some());
 
@@ -118,9 +119,11 @@ async fn buckets_and_keys_read_back_as_declared() {
     assert_eq!(first.find("Name").unwrap().text, data[1..]);
     assert_eq!(first.find("BucketRegion").unwrap().text, "eu-west-1");
     let token = first.child_text("ContinuationToken").unwrap();
-    let second = caller.s3("us-east-1", "GET", &format!("/?max-buckets=1&continuation-token={token}"), "").await;
-    assert_eq!(second.find("BucketRegion").unwrap().text, "us-east-1");
-    assert_eq!(second.child_text("ContinuationToken"), None);
+    let rest = caller.s3("us-east-1", "GET", &format!("/?max-buckets=2&continuation-token={token}"), "").await;
+    let regions: Vec<_> =
+        rest.find("Buckets").unwrap().children.iter().map(|bucket| bucket.child_text("BucketRegion").unwrap()).collect();
+    assert_eq!(regions, ["eu-west-1", "us-east-1"]);
+    assert_eq!(rest.child_text("ContinuationToken"), None);
 
     let key = caller.kms("eu-west-1", "DescribeKey", r#"{"KeyId":"alias/off"}"#).await;
     assert_eq!(key["KeyMetadata"]["KeyState"], "Disabled");
