@@ -1,4 +1,8 @@
-//! The rig.
+//! The parts that Plumbline's tests, demo and benchmarks run on: control plane, AWS proxy, seeding.
 
+pub mod aws_proxy;
+pub mod aws_rig;
 pub mod controlplane;
+pub mod moto;
+pub mod seed;
 pub mod supervisor;

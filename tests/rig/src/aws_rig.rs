@@ -1,0 +1,74 @@
+//! One emulator for the whole process and a proxy of one's own in front of it: what a test starts with.
+
+use std::sync::OnceLock;
+
+use anyhow::{Context, anyhow};
+
+use crate::aws_proxy::{AwsProxy, ProxyOptions};
+use crate::moto::Moto;
+use crate::seed::{self, Seeded};
+
+/// The emulator that all tests of this process share; it ends with the process.
+static SHARED: OnceLock<Result<Moto, String>> = OnceLock::new();
+
+/// A proxy in front of the shared emulator.
+#[derive(Debug)]
+pub struct AwsRig {
+    proxy: AwsProxy,
+}
+
+impl AwsRig {
+    /// A proxy with the usual options; starts the emulator where no test has yet.
+    ///
+    /// # Errors
+    /// When the emulator or the proxy does not start.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::with(ProxyOptions::default()).await
+    }
+
+    /// A proxy with these options.
+    ///
+    /// # Errors
+    /// When the emulator or the proxy does not start.
+    pub async fn with(options: ProxyOptions) -> anyhow::Result<Self> {
+        // The start blocks for seconds, and the process must belong to no test's runtime.
+        tokio::task::spawn_blocking(move || {
+            let moto = SHARED.get_or_init(|| Moto::start().map_err(|error| format!("{error:#}")));
+            let moto = moto.as_ref().map_err(|error| anyhow!("{error}"))?;
+            Ok(Self { proxy: AwsProxy::start(moto.url(), options)? })
+        })
+        .await
+        .context("the start of the AWS rig panicked")?
+    }
+
+    /// The proxy: its calls, its rules, what it was told of accounts.
+    #[must_use]
+    pub fn proxy(&self) -> &AwsProxy {
+        &self.proxy
+    }
+
+    /// The environment of a program that shall use this rig with the credentials of this account.
+    #[must_use]
+    pub fn environment(&self, account_id: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", self.proxy.url()),
+            ("AWS_ACCESS_KEY_ID", self.proxy.key_of(account_id)),
+            ("AWS_SECRET_ACCESS_KEY", "not-checked".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+            // Nothing of whoever runs the tests shall reach them.
+            ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
+        ]
+    }
+
+    /// Makes the account that a document of [`crate::seed`] describes, with `$ACCOUNT` in it replaced by an id that no
+    /// other test has. Names of buckets are AWS-wide, so they need it.
+    ///
+    /// # Errors
+    /// As [`seed::seed`].
+    pub async fn seed(&self, yaml: &str) -> anyhow::Result<Seeded> {
+        let yaml = yaml.replace("$ACCOUNT", &seed::unique_account_id());
+        seed::seed(&self.proxy, &yaml).await
+    }
+}
