@@ -1,0 +1,195 @@
+//! What the integration tests stand on: one real control plane and one AWS emulator for all, and for each test a proxy,
+//! an account and an operator of its own.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use plumbline::api::{AccountBaseline, AwsAccount, Condition, DriftEntry};
+use plumbline_rig::aws_rig::AwsRig;
+use plumbline_rig::controlplane::{ControlPlane, manifests};
+use plumbline_rig::seed::Seeded;
+use plumbline_rig::supervisor::{Program, Supervised};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+/// The binary under test.
+pub(crate) const PLUMBLINE: &str = env!("CARGO_BIN_EXE_plumbline");
+
+/// How long a test waits for something that should take a second; two cores carry all tests at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The account whose credentials the operator has.
+const OPERATORS_ACCOUNT: &str = "111111111111";
+
+/// A file of this repository.
+pub(crate) fn file(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The control plane of all tests, with the CRDs and the operator's rights installed.
+pub(crate) async fn cluster() -> &'static ControlPlane {
+    static READY: OnceCell<&'static ControlPlane> = OnceCell::const_new();
+    READY
+        .get_or_init(|| async {
+            let cluster = ControlPlane::shared().await.unwrap();
+            cluster.install_crds(&manifests(&file("crds")).unwrap()).await.unwrap();
+            let client = cluster.admin_client().await.unwrap();
+            for object in manifests(&file("examples/operator/rbac.yaml")).unwrap() {
+                match object["kind"].as_str().unwrap() {
+                    "ClusterRole" => drop(apply::<ClusterRole>(&client, object).await),
+                    "ClusterRoleBinding" => drop(apply::<ClusterRoleBinding>(&client, object).await),
+                    other => panic!("{other} in the operator's rights"),
+                }
+            }
+            cluster
+        })
+        .await
+}
+
+/// Applies an object as `kubectl apply --server-side` would.
+pub(crate) async fn apply<K>(client: &Client, object: Value) -> K
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+{
+    let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+    let params = PatchParams::apply("test").force();
+    Api::<K>::all(client.clone()).patch(&name, &params, &Patch::Apply(object)).await.unwrap()
+}
+
+/// One test's own corner of the world.
+pub(crate) struct World {
+    pub(crate) aws: AwsRig,
+    pub(crate) client: Client,
+    /// Starts every name of this test's objects, and is the label of its accounts.
+    pub(crate) id: String,
+    kubeconfig: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let cluster = cluster().await;
+        Self {
+            aws: AwsRig::start().await.unwrap(),
+            client: cluster.admin_client().await.unwrap(),
+            id: format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed)),
+            kubeconfig: cluster.service_account_kubeconfig("plumbline-system", "plumbline").await.unwrap(),
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Makes an AWS account from YAML (`$ACCOUNT` is its id) with the role that the operator assumes.
+    pub(crate) async fn seed(&self, yaml: &str) -> Seeded {
+        let yaml = format!("accountId: \"$ACCOUNT\"\nroles: [{{name: PlumblineAudit, externalId: 0f6c9a}}]\n{yaml}");
+        self.aws.seed(&yaml).await.unwrap()
+    }
+
+    /// Declares the account in the cluster, by the name of this test, with more fields of the spec as YAML.
+    pub(crate) async fn account(&self, account_id: &str, more: &str) -> AwsAccount {
+        let yaml = format!(
+            "apiVersion: plumbline.dev/v1alpha1\nkind: AwsAccount\n\
+             metadata: {{name: {id}, labels: {{test: {id}}}}}\n\
+             spec: {{accountId: \"{account_id}\", auditRoleName: PlumblineAudit, externalId: 0f6c9a{more}}}",
+            id = self.id,
+        );
+        apply(&self.client, serde_saphyr::from_str(&yaml).unwrap()).await
+    }
+
+    /// Declares a baseline of that account, by the name of this test, with the controls as YAML in flow style.
+    pub(crate) async fn baseline(&self, controls: &str, more: &str) -> AccountBaseline {
+        let yaml = format!(
+            "apiVersion: plumbline.dev/v1alpha1\nkind: AccountBaseline\nmetadata: {{name: {id}}}\n\
+             spec: {{accountRef: {{name: {id}}}, controls: {controls}{more}}}",
+            id = self.id,
+        );
+        apply(&self.client, serde_saphyr::from_str(&yaml).unwrap()).await
+    }
+
+    /// Starts the operator for the accounts of this test.
+    pub(crate) fn operator(&self) -> Supervised {
+        let program = Program::new(PLUMBLINE, self.dir.path().join("operator.log"))
+            .args(["controller", "--selector", &format!("test={}", self.id)])
+            .clear_env();
+        let environment = self.aws.environment(OPERATORS_ACCOUNT);
+        let program = environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
+        program.env("KUBECONFIG", &self.kubeconfig).env("PLUMBLINE_LOG", "debug").start().unwrap()
+    }
+
+    /// What the operator logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("operator.log")).unwrap_or_default()
+    }
+
+    /// The baseline of this test as it stands.
+    pub(crate) async fn stored(&self) -> AccountBaseline {
+        Api::all(self.client.clone()).get(&self.id).await.unwrap()
+    }
+
+    /// Waits until the baseline of this test is as it should be.
+    pub(crate) async fn until(&self, what: &str, is: impl Fn(&AccountBaseline) -> bool) -> AccountBaseline {
+        self.until_object::<AccountBaseline>(what, is).await
+    }
+
+    /// Waits until the account of this test is as it should be.
+    pub(crate) async fn until_account(&self, what: &str, is: impl Fn(&AwsAccount) -> bool) -> AwsAccount {
+        self.until_object::<AwsAccount>(what, is).await
+    }
+
+    /// Waits until this generation of the baseline was evaluated.
+    pub(crate) async fn evaluated(&self, generation: i64) -> AccountBaseline {
+        let seen = |baseline: &AccountBaseline| {
+            let ready = condition(&baseline.status.clone().unwrap_or_default().conditions, "Ready").cloned();
+            ready.is_some_and(|ready| ready.status == "True" && ready.observed_generation == generation)
+        };
+        self.until("evaluated", seen).await
+    }
+
+    async fn until_object<K>(&self, what: &str, is: impl Fn(&K) -> bool) -> K
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+    {
+        let api = Api::<K>::all(self.client.clone());
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let object = api.get(&self.id).await.unwrap();
+            if is(&object) {
+                return object;
+            }
+            if tokio::time::Instant::now() > deadline {
+                let name = object.name_any();
+                let object = serde_json::to_string_pretty(&object).unwrap();
+                panic!("{name} is not {what} in time: {object}\nThe operator's log:\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Runs the binary with the credentials of an account, to its end.
+    pub(crate) fn plumbline(&self, account_id: &str, args: &[&str]) -> Output {
+        Command::new(PLUMBLINE).args(args).env_clear().envs(self.aws.environment(account_id)).output().unwrap()
+    }
+}
+
+/// A condition by its name.
+pub(crate) fn condition<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.r#type == kind)
+}
+
+/// Status and reason of a baseline's condition.
+pub(crate) fn verdict(baseline: &AccountBaseline, kind: &str) -> Option<(String, String)> {
+    let conditions = &baseline.status.as_ref()?.conditions;
+    condition(conditions, kind).map(|condition| (condition.status.clone(), condition.reason.clone()))
+}
+
+/// The drift of a check.
+pub(crate) fn drift<'a>(baseline: &'a AccountBaseline, check: &str) -> Vec<&'a DriftEntry> {
+    baseline.status.as_ref().unwrap().drift.iter().filter(|entry| entry.check == check).collect()
+}
