@@ -97,7 +97,7 @@ pub enum AuditError {
         accounts: Vec<(AssessError, Option<String>)>,
     },
     /// A region of `--region`, where to leave it out in silence would look like a pass.
-    #[error("{} is not enabled in account {account_id}, or does not exist: correct --region", regions.join(", "))]
+    #[error("account {account_id} has no enabled region {}: correct --region", regions.join(", "))]
     RegionNotEnabled {
         /// The regions.
         regions: Vec<String>,
@@ -282,9 +282,6 @@ fn advice(class: CauseClass, role: Option<&str>) -> &'static str {
         (CauseClass::Throttled | CauseClass::ServiceError, _) => "try again in a few minutes",
     }
 }
-
-#[cfg(test)]
-mod tests;
 
 #[cfg(test)]
 mod tests;

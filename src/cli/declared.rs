@@ -92,25 +92,25 @@ mod tests {
 
     #[test]
     fn baselines_find_their_accounts_and_come_by_name_whatever_the_order_of_the_files() {
-        let text = [baseline("b", "y"), account("x"), baseline("a", "x"), account("y")].concat();
+        let text = [baseline("b", "prod"), account("dev"), baseline("a", "dev"), account("prod")].concat();
         let names: Vec<_> =
             load_text(&text).unwrap().into_iter().map(|d| (d.baseline, d.account_name.unwrap())).collect();
-        assert_eq!(names, [("a".to_owned(), "x".to_owned()), ("b".to_owned(), "y".to_owned())]);
+        assert_eq!(names, [("a".to_owned(), "dev".to_owned()), ("b".to_owned(), "prod".to_owned())]);
     }
 
     #[test]
     fn an_account_that_nobody_declares_is_said_with_file_and_line() {
-        let error = load_text(&[account("x"), baseline("a", "y")].concat()).unwrap_err().to_string();
+        let error = load_text(&[account("dev"), baseline("a", "prod")].concat()).unwrap_err().to_string();
         assert_eq!(
             error,
-            "<stdin>:10: spec.accountRef.name: no file declares the AwsAccount \"y\": add the one that does with -f, \
+            "<stdin>:10: spec.accountRef.name: no file declares the AwsAccount \"prod\": add the one that does with -f, \
              or correct the name"
         );
     }
 
     #[test]
     fn a_field_that_does_not_exist_is_refused_before_anything_is_asked_of_aws() {
-        let text = [account("x"), baseline("a", "x").replace("minimumPasswordLength", "minimumLength")].concat();
+        let text = [account("dev"), baseline("a", "dev").replace("minimumPasswordLength", "minimumLength")].concat();
         let error = load_text(&text).unwrap_err().to_string();
         assert!(
             error.starts_with("<stdin>:6: is not a valid AccountBaseline: unknown field `minimumLength`"),
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn files_without_a_baseline_say_what_to_do() {
-        let error = load_text(&account("x")).unwrap_err().to_string();
+        let error = load_text(&account("dev")).unwrap_err().to_string();
         assert!(error.contains("leave -f out"), "{error}");
     }
 }

@@ -212,6 +212,7 @@ impl AuditReport {
 impl BaselineReport {
     fn new(judged: Judged) -> Self {
         let Judged { baseline, account_name, account_id, controls, evaluated_at, outcome } = judged;
+        let evaluated_at = whole_seconds(evaluated_at);
         let mut account = AccountReport { name: account_name, account_id, alias: None };
         match outcome {
             Ok(mut assessment) => {
@@ -252,7 +253,7 @@ impl BaselineReport {
             name: *name,
             result: Verdict::Unknown,
             summary: nothing,
-            message: "nothing was judged: the account could not be reached".to_owned(),
+            message: "nothing was judged in this account".to_owned(),
         };
         Self {
             baseline,
@@ -296,7 +297,7 @@ impl FindingReport {
             desired: finding.desired().to_owned(),
             observed: finding.observed().to_owned(),
             message: finding.message().to_owned(),
-            observed_at: finding.observed_at(),
+            observed_at: finding.observed_at().map(whole_seconds),
             exception: None,
         }
     }
@@ -346,6 +347,7 @@ impl From<Summary> for SummaryReport {
 impl From<Coverage> for CoverageReport {
     fn from(coverage: Coverage) -> Self {
         let Coverage { regions, regions_not_enabled, users, buckets, buckets_skipped, credential_report_at } = coverage;
+        let credential_report_at = credential_report_at.map(whole_seconds);
         Self { regions, regions_not_enabled, users, buckets, buckets_skipped, credential_report_at }
     }
 }
@@ -361,6 +363,11 @@ pub fn named_controls(controls: &Controls) -> Vec<Control> {
         Control::S3Encryption => s3_encryption.is_some(),
     };
     Control::ALL.into_iter().filter(named).collect()
+}
+
+/// As Kubernetes writes times: nobody needs the nanosecond, and parsers stumble over it.
+fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 fn count(verdicts: impl Iterator<Item = Verdict>) -> Summary {
