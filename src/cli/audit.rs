@@ -31,7 +31,7 @@ const CONCURRENT_ACCOUNTS: usize = 8;
 /// 1 no report could be made.
 #[derive(Clone, Debug, clap::Args)]
 pub struct AuditArgs {
-    /// Files or folders with AwsAccounts and AccountBaselines, or - for standard input
+    /// Files or folders with manifests of accounts and baselines, or - for standard input
     #[arg(short, long, value_name = "PATH", num_args = 1..)]
     pub filename: Vec<PathBuf>,
     /// The built-in baseline to judge your own account by; `plumbline preset NAME` prints it
@@ -41,7 +41,7 @@ pub struct AuditArgs {
     /// Judge only this region of your own account; may be repeated [default: every enabled region]
     #[arg(long, value_name = "REGION", conflicts_with = "filename")]
     pub region: Vec<String>,
-    /// Use your own credentials in place of the roles that the AwsAccounts name
+    /// Use your own credentials in place of the roles that the manifests name
     #[arg(long, requires = "filename")]
     pub as_caller: bool,
     /// The format of the report

@@ -215,7 +215,7 @@ async fn a_file_that_is_not_there_is_said_and_nothing_is_asked_of_aws() {
 #[test]
 fn arguments_that_do_not_fit_together_are_wrong_usage() {
     assert!(parsed("-f a b -f c").unwrap().filename.len() == 3);
-    assert_eq!(parsed("--timeout 1h30m").unwrap().timeout, Duration::from_secs(5400));
+    assert_eq!(parsed("--timeout 1h30m").unwrap().timeout, Duration::from_mins(90));
     for wrong in
         ["-f a --preset cis", "-f a --region x", "--as-caller", "--preset pci", "--timeout 0s", "--timeout -1m"]
     {
