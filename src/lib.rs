@@ -12,5 +12,8 @@
 
 pub mod api;
 pub mod baseline;
+pub mod cli;
 pub mod engine;
 pub mod manifests;
+pub mod telemetry;
+pub mod validate;
