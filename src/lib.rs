@@ -15,5 +15,6 @@ pub mod baseline;
 pub mod cli;
 pub mod engine;
 pub mod manifests;
-pub mod preset;
 pub mod render;
+pub mod telemetry;
+pub mod validate;

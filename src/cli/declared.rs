@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::audit::AuditError;
 use crate::api::{AccountBaseline, AwsAccount, AwsAccountSpec, Controls};
 use crate::manifests::{self, Document, Kind, Manifests, Problem};
+use crate::validate::Validation;
 
 /// A baseline and the account that it is for.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +27,12 @@ pub(super) fn load(paths: &[PathBuf], stdin: &mut dyn Read) -> Result<Vec<Declar
 }
 
 fn declared(manifests: &Manifests) -> Result<Vec<Declared>, AuditError> {
+    let validation = Validation::new()?;
     let mut problems = manifests.problems.clone();
+    problems.extend(manifests.documents.iter().flat_map(|document| validation.problems(document)));
+    if !problems.is_empty() {
+        return Err(AuditError::Invalid { problems });
+    }
     let accounts: BTreeMap<String, AwsAccountSpec> = of_kind(manifests, Kind::AwsAccount)
         .filter_map(|document| Some((document.name().to_owned(), read::<AwsAccount>(document, &mut problems)?.spec)))
         .collect();
@@ -112,10 +118,7 @@ mod tests {
     fn a_field_that_does_not_exist_is_refused_before_anything_is_asked_of_aws() {
         let text = [account("dev"), baseline("a", "dev").replace("minimumPasswordLength", "minimumLength")].concat();
         let error = load_text(&text).unwrap_err().to_string();
-        assert!(
-            error.starts_with("<stdin>:6: is not a valid AccountBaseline: unknown field `minimumLength`"),
-            "{error}"
-        );
+        assert!(error.starts_with("<stdin>:11: spec.controls.passwordPolicy.minimumLength: unknown field"), "{error}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn parsed(line: &str) -> Result<AuditArgs, clap::Error> {
 }
 
 /// The outcome, or the sentence on standard error; and what was printed.
-async fn audit(line: &str, stdin: &str, accounts: &Accounts) -> (Result<Outcome, String>, String) {
+async fn audit(line: &str, stdin: &str, accounts: &Accounts) -> (Result<Exit, String>, String) {
     let mut out = Vec::new();
     let console =
         Console { stdin: &mut stdin.as_bytes(), out: &mut out, screen: Screen::default(), progress: false, now: at };
@@ -99,7 +99,7 @@ const FROM_STDIN: &str = "-f - -o json";
 #[tokio::test]
 async fn exit_code_0_where_everything_passes() {
     let (outcome, out) = audit(FROM_STDIN, &manifests(&["222222222222"]), &Accounts::one(policy(14))).await;
-    assert_eq!(outcome.unwrap().exit_code(), 0);
+    assert_eq!(outcome.unwrap() as u8, 0);
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["kind"], "AuditReport");
     assert_eq!(report["baselines"][0]["evaluatedAt"], "2026-11-01T00:00:00Z");
@@ -109,7 +109,7 @@ async fn exit_code_0_where_everything_passes() {
 #[tokio::test]
 async fn exit_code_2_where_something_fails() {
     let (outcome, out) = audit("-f -", &manifests(&["222222222222"]), &Accounts::one(policy(8))).await;
-    assert_eq!(outcome.unwrap().exit_code(), 2);
+    assert_eq!(outcome.unwrap() as u8, 2);
     assert!(out.contains("8 -> 14"), "{out}");
 }
 
@@ -117,7 +117,7 @@ async fn exit_code_2_where_something_fails() {
 async fn pw_02_exit_code_3_where_nothing_fails_but_something_could_not_be_read() {
     let accounts = Accounts::one(denied("iam:GetAccountPasswordPolicy"));
     let (outcome, out) = audit("-f -", &manifests(&["222222222222"]), &accounts).await;
-    assert_eq!(outcome.unwrap().exit_code(), 3);
+    assert_eq!(outcome.unwrap() as u8, 3);
     assert!(out.contains("iam:GetAccountPasswordPolicy"), "{out}");
 }
 
@@ -125,7 +125,7 @@ async fn pw_02_exit_code_3_where_nothing_fails_but_something_could_not_be_read()
 async fn one_unreachable_account_among_several_is_unknown_and_the_others_are_judged() {
     let ids = ["333333333333", "222222222222"];
     let (outcome, out) = audit(FROM_STDIN, &manifests(&ids), &Accounts::one(policy(14))).await;
-    assert_eq!(outcome.unwrap().exit_code(), 3);
+    assert_eq!(outcome.unwrap() as u8, 3);
     let report: Value = serde_json::from_str(&out).unwrap();
     let results: Vec<_> = (0..2)
         .map(|n| &report["baselines"][n])
@@ -136,7 +136,7 @@ async fn one_unreachable_account_among_several_is_unknown_and_the_others_are_jud
         serde_json::json!([["b-222222222222", "Pass", null], ["b-333333333333", "Unknown", "Credentials"]])
     );
     let (outcome, _) = audit(FROM_STDIN, &manifests(&ids), &Accounts::one(policy(8))).await;
-    assert_eq!(outcome.unwrap().exit_code(), 2, "what fails outweighs what is unknown");
+    assert_eq!(outcome.unwrap() as u8, 2, "what fails outweighs what is unknown");
 }
 
 #[tokio::test]
@@ -164,9 +164,9 @@ async fn credentials_of_another_account_stop_before_anything_is_read() {
 async fn as_caller_assumes_no_role_and_its_absence_does() {
     let accounts = Accounts::one(policy(14));
     let (outcome, _) = audit("-f - --as-caller", &manifests(&["222222222222"]), &accounts).await;
-    assert_eq!(outcome, Ok(Outcome::Passes));
+    assert_eq!(outcome, Ok(Exit::Ok));
     let (outcome, _) = audit("-f -", &manifests(&["222222222222"]), &accounts).await;
-    assert_eq!(outcome, Ok(Outcome::Passes));
+    assert_eq!(outcome, Ok(Exit::Ok));
     let asked = accounts.asked.into_inner().unwrap();
     let roles: Vec<_> = asked.iter().map(|t| (t.role_name.as_deref(), t.external_id.as_deref())).collect();
     assert_eq!(roles, [(None, None), (Some("PlumblineAudit"), Some("0f6c9a"))]);
@@ -177,7 +177,7 @@ async fn as_caller_assumes_no_role_and_its_absence_does() {
 async fn without_files_the_own_account_is_judged_by_the_preset() {
     let accounts = Accounts::one(policy(8)).with("", "222222222222", policy(8));
     let (outcome, out) = audit("-o json --region eu-west-1", "", &accounts).await;
-    assert_eq!(outcome, Ok(Outcome::Fails));
+    assert_eq!(outcome, Ok(Exit::Failed));
     let report: Value = serde_json::from_str(&out).unwrap();
     let baseline = &report["baselines"][0];
     assert_eq!(baseline["baseline"], "cis");
