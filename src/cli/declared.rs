@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
-
 use super::audit::AuditError;
 use crate::api::{AccountBaseline, AwsAccount, AwsAccountSpec, Controls};
 use crate::manifests::{self, Document, Kind, Manifests, Problem};
-use crate::validate::Validation;
+use crate::validate::{self, Validation};
 
 /// A baseline and the account that it is for.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,29 +25,17 @@ pub(super) fn load(paths: &[PathBuf], stdin: &mut dyn Read) -> Result<Vec<Declar
 }
 
 fn declared(manifests: &Manifests) -> Result<Vec<Declared>, AuditError> {
-    let validation = Validation::new()?;
-    let mut problems = manifests.problems.clone();
-    problems.extend(manifests.documents.iter().flat_map(|document| validation.problems(document)));
-    if !problems.is_empty() {
-        return Err(AuditError::Invalid { problems });
-    }
-    let accounts: BTreeMap<String, AwsAccountSpec> = of_kind(manifests, Kind::AwsAccount)
-        .filter_map(|document| Some((document.name().to_owned(), read::<AwsAccount>(document, &mut problems)?.spec)))
-        .collect();
+    let objects = Validation::new()?.objects(manifests).map_err(|problems| AuditError::Invalid { problems })?;
+    let named = |account: validate::Declared<AwsAccount>| Some((account.object.metadata.name?, account.object.spec));
+    let accounts: BTreeMap<String, AwsAccountSpec> = objects.accounts.into_iter().filter_map(named).collect();
     let mut found = Vec::new();
-    for document in of_kind(manifests, Kind::AccountBaseline) {
-        let Some(AccountBaseline { spec, .. }) = read(document, &mut problems) else { continue };
-        let account_name = spec.account_ref.name;
+    for AccountBaseline { metadata, spec, .. } in objects.baselines.into_iter().map(|baseline| baseline.object) {
+        let (baseline, account_name) = (metadata.name.unwrap_or_default(), spec.account_ref.name);
         if let Some(account) = accounts.get(&account_name).cloned() {
-            let baseline = document.name().to_owned();
             found.push(Declared { baseline, account_name: Some(account_name), account, controls: spec.controls });
-        } else if !of_kind(manifests, Kind::AwsAccount).any(|account| account.name() == account_name) {
-            let message = format!(
-                "no file declares the AwsAccount \"{account_name}\": add the one that does with -f, or correct the name"
-            );
-            problems.push(document.problem("/spec/accountRef/name", message));
         }
     }
+    let problems = undeclared_accounts(manifests, &accounts);
     if !problems.is_empty() {
         return Err(AuditError::Invalid { problems });
     }
@@ -60,18 +46,16 @@ fn declared(manifests: &Manifests) -> Result<Vec<Declared>, AuditError> {
     Ok(found)
 }
 
-fn of_kind(manifests: &Manifests, kind: Kind) -> impl Iterator<Item = &Document> {
-    manifests.documents.iter().filter(move |document| document.kind == kind)
-}
-
-fn read<T: DeserializeOwned>(document: &Document, problems: &mut Vec<Problem>) -> Option<T> {
-    match serde_json::from_value(document.value.clone()) {
-        Ok(object) => Some(object),
-        Err(error) => {
-            problems.push(document.problem("", format!("is not a valid {}: {error}", document.kind)));
-            None
-        }
-    }
+/// In a cluster the account may come later; here nothing else will.
+fn undeclared_accounts(manifests: &Manifests, accounts: &BTreeMap<String, AwsAccountSpec>) -> Vec<Problem> {
+    let problem = |document: &Document| {
+        let pointer = "/spec/accountRef/name";
+        let name = document.value.pointer(pointer)?.as_str().filter(|name| !accounts.contains_key(*name))?;
+        let message =
+            format!("no file declares the AwsAccount \"{name}\": add the one that does with -f, or correct the name");
+        Some(document.problem(pointer, message))
+    };
+    manifests.documents.iter().filter(|document| document.kind == Kind::AccountBaseline).filter_map(problem).collect()
 }
 
 #[cfg(test)]
