@@ -8,6 +8,7 @@ mod account;
 mod check;
 mod finding;
 mod observed;
+mod references;
 mod summary;
 
 pub mod mfa;
@@ -19,4 +20,5 @@ pub use account::AccountIdentity;
 pub use check::{Check, Control, Severity};
 pub use finding::{Finding, Subject, Verdict};
 pub use observed::{Cause, CauseClass, Observed};
+pub use references::{Actor, CisIds, References};
 pub use summary::{Summary, result_of};

@@ -16,5 +16,6 @@ pub mod cli;
 pub mod controller;
 pub mod engine;
 pub mod manifests;
-pub mod preset;
 pub mod render;
+pub mod telemetry;
+pub mod validate;

@@ -199,6 +199,15 @@ pub fn load(paths: &[PathBuf], stdin: &mut dyn Read) -> Result<Manifests, Manife
     Ok(manifests)
 }
 
+/// The documents of one text, which messages call `file`.
+#[must_use]
+pub fn parse(file: &str, text: &str) -> Manifests {
+    let mut manifests = Manifests::default();
+    manifests.add(file, text.as_bytes());
+    manifests.refuse_twins();
+    manifests
+}
+
 fn failed(path: &Path, source: std::io::Error) -> ManifestError {
     ManifestError::Read { path: path.display().to_string(), source }
 }

@@ -17,9 +17,9 @@ pub enum Format {
     Table,
     /// Every finding, passing ones too, one a line and nothing shortened
     Wide,
-    /// The document AuditReport as JSON, for programs
+    /// The whole report as one JSON document, for programs
     Json,
-    /// The document AuditReport as YAML
+    /// The same document as YAML
     Yaml,
 }
 

@@ -28,6 +28,8 @@ use super::names::{AccountId, RegionName};
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.accountId == oldSelf.accountId", "fieldPath": ".accountId",
+     "message": "accountId is immutable: delete this AwsAccount and create another one"},
     {"rule": "!(has(self.regions) && has(self.excludedRegions))",
      "message": "set regions or excludedRegions, not both: regions names the only ones that count, \
                  excludedRegions the ones that do not"},
@@ -37,20 +39,25 @@ use super::names::{AccountId, RegionName};
 pub struct AwsAccountSpec {
     /// The account's id, twelve digits in quotes. Immutable: another account is another AwsAccount.
     /// Example: `"222222222222"`.
-    #[schemars(extend("x-kubernetes-validations" = [
-        {"rule": "self == oldSelf", "message": "accountId is immutable: delete this AwsAccount and create another one"},
-    ]))]
     pub account_id: AccountId,
 
     /// The name of the IAM role in the account that Plumbline assumes to read it, with its path if it has one. Omitted:
     /// the operator's own identity is used. Example: `PlumblineAudit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), pattern(r"^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$"))]
+    #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [
+        {"rule": "self.matches('^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')",
+         "message": "must be the name of an IAM role, such as PlumblineAudit, or security/PlumblineAudit where it has a \
+                     path; no ARN"},
+    ]))]
     pub audit_role_name: Option<String>,
 
-    /// The external id that the role's trust policy demands. Example: `0f6c9a`.
+    /// The external id that the role's trust policy demands. Not a secret: it stands in the trust policy too.
+    /// Example: `0f6c9a`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 1224), pattern(r"^[A-Za-z0-9_+=,.@:/-]+$"))]
+    #[schemars(length(min = 1, max = 1224), extend("x-kubernetes-validations" = [
+        {"rule": "self.matches('^[A-Za-z0-9_+=,.@:/-]{2,}$')",
+         "message": "must be an external id as AWS allows it: at least two letters, digits or characters of _+=,.@:/-"},
+    ]))]
     pub external_id: Option<String>,
 
     /// The only regions that are judged. Omitted: every region that is enabled in the account. Example:
@@ -64,7 +71,7 @@ pub struct AwsAccountSpec {
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub excluded_regions: Option<Vec<RegionName>>,
 
-    /// True stops every evaluation of this account. Status keeps what was last seen.
+    /// True stops every evaluation of this account; status keeps what was last seen. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
 }

@@ -98,7 +98,7 @@ pub struct RootUser {
     /// True demands that root has neither access keys nor signing certificates.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forbid_access_keys: bool,
-    /// Root's password and keys were not used for this many days. Example: `90d`.
+    /// Demands that root's password and access keys were not used for this many days. Example: `90d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub require_unused_for: Option<Days>,
 }
@@ -139,6 +139,7 @@ pub struct SecurityGroupsControl {
     pub scope: SecurityGroupScope,
     /// What may be open. Omitted: ingress is not judged; an empty list: nothing may be open. A judged rule passes if
     /// it lies inside the union of the entries that apply to its group.
+    /// Example: `[{protocol: tcp, ports: [443], cidrs: ["0.0.0.0/0", "::/0"]}]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = [
         {"rule": "self.all(a, self.exists_one(b, a == b))", "message": "lists the same entry twice: remove one"},
@@ -147,7 +148,7 @@ pub struct SecurityGroupsControl {
     /// True judges ICMP and ICMPv6 too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub judge_icmp: bool,
-    /// From which size on a source counts as public.
+    /// From which size on a source counts as public, as prefix lengths in bits. Omitted: /8 for IPv4, /32 for IPv6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_threshold: Option<PublicThreshold>,
     /// True demands that each VPC's default security group has no rule, in or out.
@@ -171,16 +172,20 @@ pub enum SecurityGroupScope {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline, extend("x-kubernetes-validations" = [
     {"rule": "self.protocol in ['tcp','udp'] ? has(self.ports) : !has(self.ports)",
-     "message": "ports are required for tcp and udp, and do not exist for other protocols"},
+     "message": "ports are required for tcp and udp, and do not exist for other protocols: add ports, such as 443 or \
+                 0-65535, or remove them"},
     {"rule": "has(self.cidrs) || has(self.prefixListIds)",
      "message": "name the allowed sources: cidrs, prefixListIds, or both"},
-    {"rule": "self.protocol != 'icmp' || !has(self.cidrs) || self.cidrs.all(c, !isCIDR(c) || cidr(c).ip().family() == 4)",
+    {"rule": "self.protocol != 'icmp' || !has(self.cidrs) || \
+              self.cidrs.all(c, !isCIDR(c) || cidr(c).ip().family() == 4)",
      "message": "icmp is IPv4: use icmpv6 for IPv6 blocks"},
-    {"rule": "self.protocol != 'icmpv6' || !has(self.cidrs) || self.cidrs.all(c, !isCIDR(c) || cidr(c).ip().family() == 6)",
+    {"rule": "self.protocol != 'icmpv6' || !has(self.cidrs) || \
+              self.cidrs.all(c, !isCIDR(c) || cidr(c).ip().family() == 6)",
      "message": "icmpv6 is IPv6: use icmp for IPv4 blocks"},
 ]))]
 pub struct AllowedIngress {
-    /// `tcp`, `udp`, `icmp`, `icmpv6`, `gre`, `esp`, `ah`, `sctp`, `all`, or a protocol number as a string.
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, `gre`, `esp`, `ah`, `sctp`, `all`, or an IANA protocol number as a string.
+    /// Examples: `tcp`, `"112"`.
     pub protocol: Protocol,
     /// Ports as numbers and ranges, for tcp and udp only. Example: `[22, 8000-8080]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -206,14 +211,14 @@ pub struct AllowedIngress {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PublicThreshold {
-    /// For IPv4, 0 to 32. The default, 8, is 16.7 million addresses.
+    /// The prefix length for IPv4 in bits, 0 to 32. Default: 8, which is 16.7 million addresses. Example: `16`.
     #[schemars(extend("x-kubernetes-validations" = [
-        {"rule": "self >= 0 && self <= 32", "message": "ipv4PrefixLength must be 0 to 32"},
+        {"rule": "self >= 0 && self <= 32", "message": "ipv4PrefixLength must be 0 to 32 bits"},
     ]))]
     pub ipv4_prefix_length: i32,
-    /// For IPv6, 0 to 128. The default is 32.
+    /// The prefix length for IPv6 in bits, 0 to 128. Default: 32. Example: `48`.
     #[schemars(extend("x-kubernetes-validations" = [
-        {"rule": "self >= 0 && self <= 128", "message": "ipv6PrefixLength must be 0 to 128"},
+        {"rule": "self >= 0 && self <= 128", "message": "ipv6PrefixLength must be 0 to 128 bits"},
     ]))]
     pub ipv6_prefix_length: i32,
 }
@@ -234,7 +239,8 @@ impl Default for PublicThreshold {
                  yours"},
 ]))]
 pub struct S3Encryption {
-    /// The weakest default encryption that passes: `SseS3`, `SseKms` or `DsseKms`, in this order.
+    /// The weakest default encryption that passes: `SseS3` (S3's own keys), `SseKms` (KMS) or `DsseKms` (KMS, twice),
+    /// from the weakest to the strongest. Omitted: the algorithm is not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_algorithm: Option<Algorithm>,
     /// True demands a customer-managed KMS key: the AWS-managed key `aws/s3` does not pass.

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{AccountBaseline, AwsAccount};
 
@@ -24,27 +24,51 @@ pub fn crds() -> Result<Vec<Value>, serde_json::Error> {
 fn finish(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {
     let mut crd = serde_json::to_value(crd)?;
     if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
-        clean(schema);
-        if let Some(status) = schema.pointer_mut("/properties/status").and_then(Value::as_object_mut) {
+        each_node(schema, &mut clean);
+        if let Some(status) = schema.pointer_mut("/properties/status") {
+            // Status is written whole: a default would only say what nobody observed.
+            each_node(status, &mut |node| drop(node.remove("default")));
             // kstatus reads a fresh object as not yet current only if the generation it speaks of differs.
-            status.insert("default".to_owned(), json!({"observedGeneration": -1}));
+            if let Some(status) = status.as_object_mut() {
+                status.insert("default".to_owned(), json!({"observedGeneration": -1}));
+            }
         }
     }
     Ok(crd)
 }
 
-/// Removes what the API server would warn about or store as null: `nullable` of an `Option`, formats of unsigned
-/// integers, defaults of a status.
-fn clean(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            map.remove("nullable");
-            if map.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
-                map.remove("format");
-            }
-            map.values_mut().for_each(clean);
+/// Calls `f` with every schema in a schema, the outermost first.
+fn each_node(schema: &mut Value, f: &mut impl FnMut(&mut Map<String, Value>)) {
+    let Value::Object(node) = schema else { return };
+    f(node);
+    for keyword in ["items", "additionalProperties"] {
+        if let Some(child) = node.get_mut(keyword) {
+            each_node(child, f);
         }
-        Value::Array(items) => items.iter_mut().for_each(clean),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    if let Some(properties) = node.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(|property| each_node(property, f));
     }
 }
+
+/// Removes what the API server would warn about or store as null (`nullable` of an `Option`, formats of unsigned
+/// integers), and the line breaks of a doc comment, which `kubectl explain` would print where they are.
+fn clean(node: &mut Map<String, Value>) {
+    node.remove("nullable");
+    if let Some(values) = node.get_mut("enum").and_then(Value::as_array_mut) {
+        values.retain(|value| !value.is_null());
+    }
+    if node.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
+        node.remove("format");
+    }
+    if let Some(Value::String(description)) = node.get_mut("description") {
+        *description = description.split("\n\n").map(one_line).collect::<Vec<_>>().join("\n\n");
+    }
+}
+
+fn one_line(paragraph: &str) -> String {
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;

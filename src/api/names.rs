@@ -39,22 +39,29 @@ macro_rules! string_type {
 
 string_type!(
     /// An AWS account id: twelve digits, as a string, because leading zeros count. Example: `"222222222222"`.
-    #[schemars(extend("minLength" = 12, "maxLength" = 12, "pattern" = r"^[0-9]{12}$"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 32, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^[0-9]{12}$')",
+         "message": "must be the twelve digits of an AWS account id, in quotes, such as \"222222222222\""},
+    ]))]
     AccountId
 );
 
 string_type!(
     /// An AWS region's name. Example: `eu-west-1`.
-    #[schemars(extend("minLength" = 4, "maxLength" = 32, "pattern" = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 32, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$')",
+         "message": "must be the name of an AWS region, such as eu-west-1"},
+    ]))]
     RegionName
 );
 
 string_type!(
-    /// A time span of seconds, minutes and hours. Examples: `30m`, `1h`, `1h30m`.
-    #[schemars(extend("minLength" = 2, "maxLength" = 21, "x-kubernetes-validations" = [
-        {"rule": "self.matches('^([0-9]{1,6}(s|m|h)){1,3}$')",
-         "message": "must be a duration of hours, minutes and seconds, such as 1h or 30m"},
-        {"rule": "!self.matches('^([0-9]{1,6}(s|m|h)){1,3}$') || duration(self) >= duration('1m')",
+    /// A time span of hours, minutes and seconds, at most five digits each: six would be more than a duration can hold.
+    /// Examples: `30m`, `1h`, `1h30m`.
+    #[schemars(extend("minLength" = 1, "maxLength" = 32, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^([0-9]{1,5}(s|m|h)){1,3}$')",
+         "message": "must be a duration of hours, minutes and seconds with at most five digits each, such as 1h or 30m"},
+        {"rule": "!self.matches('^([0-9]{1,5}(s|m|h)){1,3}$') || duration(self) >= duration('1m')",
          "message": "must be at least 1m: AWS limits how often an account can be read"},
     ]))]
     BaselineDuration
@@ -62,7 +69,7 @@ string_type!(
 
 string_type!(
     /// A number of days. Example: `90d`.
-    #[schemars(extend("minLength" = 2, "maxLength" = 5, "x-kubernetes-validations" = [
+    #[schemars(extend("minLength" = 1, "maxLength" = 16, "x-kubernetes-validations" = [
         {"rule": "self.matches('^[1-9][0-9]{0,3}d$')", "message": "must be a number of days from 1d to 9999d, such as 90d"},
     ]))]
     Days
@@ -70,7 +77,7 @@ string_type!(
 
 string_type!(
     /// An IPv4 or IPv6 block in CIDR notation, with no address bits behind the prefix. Examples: `10.0.0.0/8`, `::/0`.
-    #[schemars(extend("minLength" = 4, "maxLength" = 43, "x-kubernetes-validations" = [
+    #[schemars(extend("minLength" = 1, "maxLength" = 43, "x-kubernetes-validations" = [
         {"rule": "isCIDR(self)", "message": "must be a CIDR block, such as 10.0.0.0/8 or 2001:db8::/32"},
         {"rule": "!isCIDR(self) || cidr(self) == cidr(self).masked()",
          "message": "has address bits behind the prefix: write the network address, such as 10.0.0.0/8, not 10.1.2.3/8"},
@@ -80,21 +87,29 @@ string_type!(
 
 string_type!(
     /// The id of a prefix list, the customer's own or AWS's. Example: `pl-0a1b2c3d`.
-    #[schemars(extend("minLength" = 11, "maxLength" = 25, "pattern" = r"^pl-[0-9a-f]{8,22}$"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 32, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^pl-[0-9a-f]{8,22}$')",
+         "message": "must be the id of a prefix list, such as pl-0a1b2c3d, not its name"},
+    ]))]
     PrefixListId
 );
 
 string_type!(
     /// A pattern for a security group's name, where `*` stands for any characters. Example: `bastion-*`.
-    #[schemars(extend("minLength" = 1, "maxLength" = 255, "pattern" = r"^[^\x00-\x1f\x7f]+$"))]
+    #[schemars(extend("minLength" = 1, "maxLength" = 255, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^[a-zA-Z0-9 ._:/()#,@+=&;{}!$*\\\\[\\\\]-]+$')",
+         "message": "must be a security group's name in the characters that AWS allows (letters, digits, spaces and \
+                     ._-:/()#,@[]+=&;{}!$), where * stands for any characters"},
+    ]))]
     GroupNamePattern
 );
 
 string_type!(
     /// A protocol: `tcp`, `udp`, `icmp`, `icmpv6`, `all`, one of `gre`, `esp`, `ah`, `sctp`, or an IANA number as a
     /// string. Example: `tcp`.
-    #[schemars(extend("minLength" = 1, "maxLength" = 6, "x-kubernetes-validations" = [
-        {"rule": "self in ['tcp','udp','icmp','icmpv6','all','gre','esp','ah','sctp'] || self.matches('^(0|[1-9][0-9]{0,2})$')",
+    #[schemars(extend("minLength" = 1, "maxLength" = 16, "x-kubernetes-validations" = [
+        {"rule": "self in ['tcp','udp','icmp','icmpv6','all','gre','esp','ah','sctp'] || \
+                  self.matches('^(0|[1-9][0-9]{0,2})$')",
          "message": "must be tcp, udp, icmp, icmpv6, gre, esp, ah, sctp, all, or a protocol number from 0 to 255"},
         {"rule": "!self.matches('^(0|[1-9][0-9]{0,2})$') || int(self) <= 255",
          "message": "a protocol number is at most 255"},
@@ -105,8 +120,8 @@ string_type!(
 );
 
 string_type!(
-    /// A KMS key: an alias in the bucket's region (`alias/s3-default`), or the ARN of a key or of an alias.
-    #[schemars(extend("minLength" = 7, "maxLength" = 320, "x-kubernetes-validations" = [
+    /// A KMS key: an alias in the bucket's region, or the ARN of a key or of an alias. Example: `alias/s3-default`.
+    #[schemars(extend("minLength" = 1, "maxLength" = 320, "x-kubernetes-validations" = [
         {"rule": "self.matches('^alias/[a-zA-Z0-9/_-]+$') || \
                   self.matches('^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key/[a-zA-Z0-9-]+|alias/[a-zA-Z0-9/_-]+)$')",
          "message": "must be alias/NAME, or the ARN of a KMS key or alias"},

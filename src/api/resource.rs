@@ -44,10 +44,10 @@ pub struct AccountBaselineSpec {
     /// What Plumbline does about drift: `Audit` (default) reports it and changes nothing in AWS.
     #[serde(default)]
     pub mode: Mode,
-    /// The time between two evaluations, as hours, minutes and seconds; at least `1m`. Default: `1h`.
+    /// The time between two evaluations, in hours, minutes and seconds, at least `1m`. Default: `1h`. Example: `30m`.
     #[serde(default = "default_interval")]
     pub interval: BaselineDuration,
-    /// True stops the evaluations of this baseline. Status keeps what was last seen.
+    /// True stops the evaluations of this baseline; status keeps what was last seen. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
     /// The desired state, control by control. A control that is absent is not judged.
@@ -59,7 +59,10 @@ pub struct AccountBaselineSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccountRef {
     /// The name of the AwsAccount. Example: `payments-prod`.
-    #[schemars(length(min = 1, max = 253), pattern(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [
+        {"rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+         "message": "must be the name of an AwsAccount: lower case letters, digits, '-' and '.', such as payments-prod"},
+    ]))]
     pub name: String,
 }
 

@@ -9,16 +9,17 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Console;
 use super::declared::{self, Declared};
+use super::preset::Preset;
 use super::progress::Lines;
+use super::{Console, Exit};
 use crate::api::AwsAccountSpec;
 use crate::baseline::{Cause, CauseClass, Verdict};
 use crate::engine::cloud::{CloudProvider, Target};
 use crate::engine::{self, AssessError, Assessment, Progress, RegionSelection};
 use crate::manifests::{ManifestError, Problem};
-use crate::preset::{self, PresetError};
 use crate::render::{self, AuditReport, Format, Judged, RenderError, named_controls};
+use crate::validate::SchemaError;
 
 /// How many accounts are judged at the same time: each reads up to 16 units at once.
 const CONCURRENT_ACCOUNTS: usize = 8;
@@ -31,17 +32,16 @@ const CONCURRENT_ACCOUNTS: usize = 8;
 /// 1 no report could be made.
 #[derive(Clone, Debug, clap::Args)]
 pub struct AuditArgs {
-    /// Files or folders with AwsAccounts and AccountBaselines, or - for standard input
+    /// Files or folders with manifests of accounts and baselines, or - for standard input
     #[arg(short, long, value_name = "PATH", num_args = 1..)]
     pub filename: Vec<PathBuf>,
     /// The built-in baseline to judge your own account by; `plumbline preset NAME` prints it
-    #[arg(long, value_name = "NAME", default_value = preset::DEFAULT, value_parser = preset::PRESETS,
-          conflicts_with = "filename")]
-    pub preset: String,
+    #[arg(long, value_name = "NAME", value_enum, default_value_t, conflicts_with = "filename")]
+    pub preset: Preset,
     /// Judge only this region of your own account; may be repeated [default: every enabled region]
     #[arg(long, value_name = "REGION", conflicts_with = "filename")]
     pub region: Vec<String>,
-    /// Use your own credentials in place of the roles that the AwsAccounts name
+    /// Use your own credentials in place of the roles that the manifests name
     #[arg(long, requires = "filename")]
     pub as_caller: bool,
     /// The format of the report
@@ -53,17 +53,6 @@ pub struct AuditArgs {
     /// Show no progress on standard error
     #[arg(long)]
     pub no_progress: bool,
-}
-
-/// What a report comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Everything that was judged passes.
-    Passes,
-    /// Something fails.
-    Fails,
-    /// Nothing fails, but something could not be judged.
-    Incomplete,
 }
 
 /// Why there is no report. Each message is what standard error shows, and says what to do.
@@ -78,12 +67,15 @@ pub enum AuditError {
         /// What is wrong, and where.
         problems: Vec<Problem>,
     },
+    /// The schemas of this binary.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// They hold nothing to judge by.
     #[error("the files declare no AccountBaseline: add one with -f, or leave -f out to audit your own account")]
     NoBaseline,
-    /// The built-in baseline.
-    #[error(transparent)]
-    Preset(#[from] PresetError),
+    /// The built-in baseline, by a fault of this program.
+    #[error("the preset `{0}` is no valid AccountBaseline: write a file of your own and name it with -f")]
+    Preset(&'static str),
     /// The caller's own account.
     #[error("AWS cannot be asked whose credentials these are: {cause}; {}", advice(cause.class, None))]
     NoIdentity {
@@ -97,7 +89,7 @@ pub enum AuditError {
         accounts: Vec<(AssessError, Option<String>)>,
     },
     /// A region of `--region`, where to leave it out in silence would look like a pass.
-    #[error("{} is not enabled in account {account_id}, or does not exist: correct --region", regions.join(", "))]
+    #[error("account {account_id} has no enabled region {}: correct --region", regions.join(", "))]
     RegionNotEnabled {
         /// The regions.
         regions: Vec<String>,
@@ -112,33 +104,13 @@ pub enum AuditError {
     Write(#[source] std::io::Error),
 }
 
-impl Outcome {
-    /// The exit code of the process; 1 is that of an [`AuditError`].
-    #[must_use]
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Passes => 0,
-            Self::Fails => 2,
-            Self::Incomplete => 3,
-        }
-    }
-
-    fn of(result: Verdict) -> Self {
-        match result {
-            Verdict::Fail => Self::Fails,
-            Verdict::Unknown => Self::Incomplete,
-            Verdict::Pass | Verdict::Exempt | Verdict::NotApplicable => Self::Passes,
-        }
-    }
-}
-
 /// Judges the accounts and prints the report.
 ///
 /// # Errors
 ///
 /// If no report could be made: bad input, or none of the accounts can be reached. Where some of several can be, the
 /// others are in the report as `Unknown`.
-pub async fn run(args: &AuditArgs, provider: &dyn CloudProvider, console: Console<'_>) -> Result<Outcome, AuditError> {
+pub async fn run(args: &AuditArgs, provider: &dyn CloudProvider, console: Console<'_>) -> Result<Exit, AuditError> {
     let Console { stdin, out, screen, progress, now } = console;
     let declared = if args.filename.is_empty() {
         vec![own_account(args, provider).await?]
@@ -153,13 +125,18 @@ pub async fn run(args: &AuditArgs, provider: &dyn CloudProvider, console: Consol
         .await;
     let report = AuditReport::new(reached(judged, args)?);
     write(out, &render::render(&report, args.output, screen)?)?;
-    Ok(Outcome::of(report.result()))
+    Ok(match report.result() {
+        Verdict::Fail => Exit::Failed,
+        Verdict::Unknown => Exit::Incomplete,
+        Verdict::Pass | Verdict::Exempt | Verdict::NotApplicable => Exit::Ok,
+    })
 }
 
 /// The account that the caller's credentials lead to, against the preset.
 async fn own_account(args: &AuditArgs, provider: &dyn CloudProvider) -> Result<Declared, AuditError> {
-    let controls = preset::controls(&args.preset)?;
-    let nobody_knows_yet = Target::new(&AwsAccountSpec::default(), &args.preset);
+    let preset = args.preset.name();
+    let controls = args.preset.baseline()?.ok_or(AuditError::Preset(preset))?.spec.controls;
+    let nobody_knows_yet = Target::new(&AwsAccountSpec::default(), preset);
     let identity = match provider.cloud(&nobody_knows_yet, args.timeout).await {
         Ok(cloud) => cloud.identity().await,
         Err(cause) => Err(cause),
@@ -171,7 +148,7 @@ async fn own_account(args: &AuditArgs, provider: &dyn CloudProvider) -> Result<D
         regions: (!args.region.is_empty()).then_some(regions),
         ..AwsAccountSpec::default()
     };
-    Ok(Declared { baseline: args.preset.clone(), account_name: None, account, controls })
+    Ok(Declared { baseline: preset.to_owned(), account_name: None, account, controls })
 }
 
 /// One account, and the role in it that was to be assumed.

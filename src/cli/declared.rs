@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
-
 use super::audit::AuditError;
 use crate::api::{AccountBaseline, AwsAccount, AwsAccountSpec, Controls};
 use crate::manifests::{self, Document, Kind, Manifests, Problem};
+use crate::validate::{self, Validation};
 
 /// A baseline and the account that it is for.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,24 +25,17 @@ pub(super) fn load(paths: &[PathBuf], stdin: &mut dyn Read) -> Result<Vec<Declar
 }
 
 fn declared(manifests: &Manifests) -> Result<Vec<Declared>, AuditError> {
-    let mut problems = manifests.problems.clone();
-    let accounts: BTreeMap<String, AwsAccountSpec> = of_kind(manifests, Kind::AwsAccount)
-        .filter_map(|document| Some((document.name().to_owned(), read::<AwsAccount>(document, &mut problems)?.spec)))
-        .collect();
+    let objects = Validation::new()?.objects(manifests).map_err(|problems| AuditError::Invalid { problems })?;
+    let named = |account: validate::Declared<AwsAccount>| Some((account.object.metadata.name?, account.object.spec));
+    let accounts: BTreeMap<String, AwsAccountSpec> = objects.accounts.into_iter().filter_map(named).collect();
     let mut found = Vec::new();
-    for document in of_kind(manifests, Kind::AccountBaseline) {
-        let Some(AccountBaseline { spec, .. }) = read(document, &mut problems) else { continue };
-        let account_name = spec.account_ref.name;
+    for AccountBaseline { metadata, spec, .. } in objects.baselines.into_iter().map(|baseline| baseline.object) {
+        let (baseline, account_name) = (metadata.name.unwrap_or_default(), spec.account_ref.name);
         if let Some(account) = accounts.get(&account_name).cloned() {
-            let baseline = document.name().to_owned();
             found.push(Declared { baseline, account_name: Some(account_name), account, controls: spec.controls });
-        } else if !of_kind(manifests, Kind::AwsAccount).any(|account| account.name() == account_name) {
-            let message = format!(
-                "no file declares the AwsAccount \"{account_name}\": add the one that does with -f, or correct the name"
-            );
-            problems.push(document.problem("/spec/accountRef/name", message));
         }
     }
+    let problems = undeclared_accounts(manifests, &accounts);
     if !problems.is_empty() {
         return Err(AuditError::Invalid { problems });
     }
@@ -54,18 +46,16 @@ fn declared(manifests: &Manifests) -> Result<Vec<Declared>, AuditError> {
     Ok(found)
 }
 
-fn of_kind(manifests: &Manifests, kind: Kind) -> impl Iterator<Item = &Document> {
-    manifests.documents.iter().filter(move |document| document.kind == kind)
-}
-
-fn read<T: DeserializeOwned>(document: &Document, problems: &mut Vec<Problem>) -> Option<T> {
-    match serde_json::from_value(document.value.clone()) {
-        Ok(object) => Some(object),
-        Err(error) => {
-            problems.push(document.problem("", format!("is not a valid {}: {error}", document.kind)));
-            None
-        }
-    }
+/// In a cluster the account may come later; here nothing else will.
+fn undeclared_accounts(manifests: &Manifests, accounts: &BTreeMap<String, AwsAccountSpec>) -> Vec<Problem> {
+    let problem = |document: &Document| {
+        let pointer = "/spec/accountRef/name";
+        let name = document.value.pointer(pointer)?.as_str().filter(|name| !accounts.contains_key(*name))?;
+        let message =
+            format!("no file declares the AwsAccount \"{name}\": add the one that does with -f, or correct the name");
+        Some(document.problem(pointer, message))
+    };
+    manifests.documents.iter().filter(|document| document.kind == Kind::AccountBaseline).filter_map(problem).collect()
 }
 
 #[cfg(test)]
@@ -92,35 +82,32 @@ mod tests {
 
     #[test]
     fn baselines_find_their_accounts_and_come_by_name_whatever_the_order_of_the_files() {
-        let text = [baseline("b", "y"), account("x"), baseline("a", "x"), account("y")].concat();
+        let text = [baseline("b", "prod"), account("dev"), baseline("a", "dev"), account("prod")].concat();
         let names: Vec<_> =
             load_text(&text).unwrap().into_iter().map(|d| (d.baseline, d.account_name.unwrap())).collect();
-        assert_eq!(names, [("a".to_owned(), "x".to_owned()), ("b".to_owned(), "y".to_owned())]);
+        assert_eq!(names, [("a".to_owned(), "dev".to_owned()), ("b".to_owned(), "prod".to_owned())]);
     }
 
     #[test]
     fn an_account_that_nobody_declares_is_said_with_file_and_line() {
-        let error = load_text(&[account("x"), baseline("a", "y")].concat()).unwrap_err().to_string();
+        let error = load_text(&[account("dev"), baseline("a", "prod")].concat()).unwrap_err().to_string();
         assert_eq!(
             error,
-            "<stdin>:10: spec.accountRef.name: no file declares the AwsAccount \"y\": add the one that does with -f, \
+            "<stdin>:10: spec.accountRef.name: no file declares the AwsAccount \"prod\": add the one that does with -f, \
              or correct the name"
         );
     }
 
     #[test]
     fn a_field_that_does_not_exist_is_refused_before_anything_is_asked_of_aws() {
-        let text = [account("x"), baseline("a", "x").replace("minimumPasswordLength", "minimumLength")].concat();
+        let text = [account("dev"), baseline("a", "dev").replace("minimumPasswordLength", "minimumLength")].concat();
         let error = load_text(&text).unwrap_err().to_string();
-        assert!(
-            error.starts_with("<stdin>:6: is not a valid AccountBaseline: unknown field `minimumLength`"),
-            "{error}"
-        );
+        assert!(error.starts_with("<stdin>:11: spec.controls.passwordPolicy.minimumLength: unknown field"), "{error}");
     }
 
     #[test]
     fn files_without_a_baseline_say_what_to_do() {
-        let error = load_text(&account("x")).unwrap_err().to_string();
+        let error = load_text(&account("dev")).unwrap_err().to_string();
         assert!(error.contains("leave -f out"), "{error}");
     }
 }

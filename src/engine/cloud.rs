@@ -22,7 +22,7 @@ pub struct Target {
     pub role_name: Option<String>,
     /// The external id for the role.
     pub external_id: Option<String>,
-    /// The session's name, which CloudTrail shows: at most 64 characters of `[\w+=,.@-]`.
+    /// The session's name, which `CloudTrail` shows: at most 64 characters of `[\w+=,.@-]`.
     pub session_name: String,
 }
 
@@ -50,7 +50,7 @@ impl Target {
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 const SESSION_NAME_MAX: usize = 64;
 
-/// The name under which a baseline's reads stand in CloudTrail: `plumbline-BASELINE`.
+/// The name under which a baseline's reads stand in `CloudTrail`: `plumbline-BASELINE`.
 ///
 /// Where that is too long, or holds what STS refuses, it is cut or replaced, and a hash of the whole name keeps two
 /// baselines apart.
@@ -61,7 +61,8 @@ pub fn session_name(baseline: &str) -> String {
     if whole.len() <= SESSION_NAME_MAX && whole.chars().all(allowed) {
         return whole;
     }
-    let hash: String = Sha256::digest(baseline.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let hash = Sha256::digest(baseline.as_bytes()).iter().take(4).fold(0_u32, |n, byte| n << 8 | u32::from(*byte));
+    let hash = format!("{hash:08x}");
     let kept = SESSION_NAME_MAX - hash.len() - 1;
     let name: String = whole.chars().map(|c| if allowed(c) { c } else { '-' }).take(kept).collect();
     format!("{name}-{hash}")

@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::api::{Controls, GROUP, VERSION};
-use crate::baseline::{Cause, Check, Control, Finding, Severity, Summary, Verdict, result_of};
-use crate::engine::{AssessError, Assessment, Coverage, control_message};
+use crate::baseline::{Check, Control, Severity, Summary, Verdict, result_of};
+use crate::engine::{AssessError, Assessment};
+
+mod build;
 
 /// One baseline, as it came out of the engine.
 #[derive(Debug)]
@@ -208,155 +210,6 @@ impl AuditReport {
     #[must_use]
     pub fn results(&self) -> Summary {
         count(self.baselines.iter().map(|baseline| baseline.result))
-    }
-}
-
-impl BaselineReport {
-    fn new(judged: Judged) -> Self {
-        let Judged { baseline, account_name, account_id, controls, evaluated_at, outcome } = judged;
-        let mut account = AccountReport { name: account_name, account_id, alias: None };
-        match outcome {
-            Ok(mut assessment) => {
-                account.alias = assessment.alias.take();
-                Self::assessed(baseline, account, evaluated_at, assessment)
-            }
-            Err(error) => Self::unreached(baseline, account, evaluated_at, &controls, &error),
-        }
-    }
-
-    fn assessed(baseline: String, account: AccountReport, evaluated_at: Timestamp, assessment: Assessment) -> Self {
-        let Assessment { identity: _, alias: _, coverage, controls, mut findings } = assessment;
-        findings.sort_by(|a, b| a.subject().cmp(b.subject()));
-        let summary = Summary::of(&findings);
-        Self {
-            baseline,
-            account,
-            result: result_of(summary),
-            evaluated_at,
-            summary: summary.into(),
-            controls: controls.into_iter().map(|control| ControlReport::new(control, &findings, &coverage)).collect(),
-            unknown: findings.iter().filter_map(UnknownReport::new).collect(),
-            findings: findings.iter().map(FindingReport::new).collect(),
-            coverage: coverage.into(),
-        }
-    }
-
-    fn unreached(
-        baseline: String,
-        account: AccountReport,
-        evaluated_at: Timestamp,
-        controls: &[Control],
-        error: &AssessError,
-    ) -> Self {
-        let unknown = UnknownReport::of_account(&account.account_id, error);
-        let nothing = SummaryReport::from(Summary::default());
-        let control = |name: &Control| ControlReport {
-            name: *name,
-            result: Verdict::Unknown,
-            summary: nothing,
-            message: "nothing was judged: the account could not be reached".to_owned(),
-        };
-        Self {
-            baseline,
-            account,
-            result: Verdict::Unknown,
-            evaluated_at,
-            summary: SummaryReport { unknown: 1, ..nothing },
-            coverage: Coverage::default().into(),
-            controls: controls.iter().map(control).collect(),
-            findings: Vec::new(),
-            unknown: vec![unknown],
-        }
-    }
-}
-
-impl ControlReport {
-    fn new(control: Control, findings: &[Finding], coverage: &Coverage) -> Self {
-        let summary = Summary::of(findings.iter().filter(|finding| finding.subject().check.control() == control));
-        Self {
-            name: control,
-            result: result_of(summary),
-            summary: summary.into(),
-            message: control_message(control, findings, coverage),
-        }
-    }
-}
-
-impl FindingReport {
-    fn new(finding: &Finding) -> Self {
-        let subject = finding.subject();
-        Self {
-            id: subject.id(),
-            control: subject.check.control(),
-            check: subject.check,
-            result: finding.verdict(),
-            severity: finding.severity(),
-            resource: subject.resource.clone(),
-            parent: subject.parent.clone(),
-            region: subject.region.clone(),
-            field: subject.field,
-            desired: finding.desired().to_owned(),
-            observed: finding.observed().to_owned(),
-            message: finding.message().to_owned(),
-            observed_at: finding.observed_at(),
-            exception: None,
-        }
-    }
-}
-
-impl UnknownReport {
-    /// `None` where the finding was judged.
-    fn new(finding: &Finding) -> Option<Self> {
-        let (subject, cause) = (finding.subject(), finding.cause()?);
-        Some(Self {
-            control: Some(subject.check.control()),
-            check: Some(subject.check),
-            resource: subject.resource.clone(),
-            region: subject.region.clone(),
-            cause: cause.class.to_string(),
-            missing_action: cause.missing_action.clone(),
-            message: cause.message.clone(),
-        })
-    }
-
-    fn of_account(account_id: &str, error: &AssessError) -> Self {
-        let (cause, missing_action) = match error {
-            AssessError::Unreachable { cause: Cause { class, missing_action, .. }, .. } => {
-                (class.to_string(), missing_action.clone())
-            }
-            AssessError::Mismatch { .. } => ("AccountMismatch".to_owned(), None),
-        };
-        Self {
-            control: None,
-            check: None,
-            resource: account_id.to_owned(),
-            region: None,
-            cause,
-            missing_action,
-            message: error.to_string(),
-        }
-    }
-}
-
-impl From<Summary> for SummaryReport {
-    fn from(summary: Summary) -> Self {
-        let Summary { pass, fail, unknown, not_applicable, exempt } = summary;
-        Self { pass, fail, unknown, not_applicable, exempt }
-    }
-}
-
-impl From<Coverage> for CoverageReport {
-    fn from(coverage: Coverage) -> Self {
-        let Coverage {
-            regions,
-            regions_not_enabled,
-            users,
-            users_listed,
-            buckets,
-            buckets_skipped,
-            credential_report_at,
-        } = coverage;
-        Self { regions, regions_not_enabled, users, users_listed, buckets, buckets_skipped, credential_report_at }
     }
 }
 

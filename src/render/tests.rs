@@ -10,7 +10,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn seen() -> Timestamp {
-    at("2026-11-21T19:59:30Z")
+    at("2026-11-21T19:59:30.5Z")
 }
 
 fn denied() -> Cause {
@@ -60,7 +60,7 @@ fn judged(baseline: &str, outcome: Result<Assessment, AssessError>) -> Judged {
         account_name: Some(baseline.to_owned()),
         account_id: "222222222222".to_owned(),
         controls: vec![Control::PasswordPolicy, Control::Mfa],
-        evaluated_at: at("2026-11-21T20:00:00Z"),
+        evaluated_at: at("2026-11-21T20:00:00.123456789Z"),
         outcome,
     }
 }

@@ -44,18 +44,23 @@ pub(super) fn heading(baseline: &BaselineReport, screen: Screen) -> String {
     let alias = account.alias.as_deref().map(|alias| format!(" ({alias})")).unwrap_or_default();
     let named = account.name.as_deref().filter(|name| *name != baseline.baseline);
     let named = named.map(|name| format!(" {name}")).unwrap_or_default();
+    let mut covered = covered(coverage, *evaluated_at);
+    if !covered.is_empty() {
+        covered.push('\n');
+    }
     format!(
-        "{}: {}\naccount{} {}{}, evaluated {evaluated_at:.0}\n{}\n",
+        "{}: {}\naccount{} {}{}, evaluated {evaluated_at}\n{}",
         bold(&clean(&baseline.baseline), screen),
         painted(baseline.result.as_str(), verdict_colour(baseline.result), screen),
         clean(&named),
         clean(&account.account_id),
         clean(&alias),
-        clean(&covered(coverage, *evaluated_at)),
+        covered,
     )
 }
 
-/// `2 regions (eu-west-1, us-east-1), 12 users, 40 buckets, credential report 50 minutes old`
+/// `2 regions (eu-west-1, us-east-1), 12 users, 40 buckets, credential report 50 minutes old`; empty where none of them
+/// was asked for, or the account was not reached.
 fn covered(coverage: &CoverageReport, now: Timestamp) -> String {
     let CoverageReport {
         regions,
@@ -83,7 +88,7 @@ fn covered(coverage: &CoverageReport, now: Timestamp) -> String {
     parts.extend(buckets.map(|buckets| some(buckets, "bucket")));
     parts.extend(buckets_skipped.filter(|skipped| *skipped > 0).map(|skipped| format!("{skipped} more skipped")));
     parts.extend(credential_report_at.map(|at| format!("credential report {} old", age(at, now))));
-    if parts.is_empty() { "global settings alone".to_owned() } else { parts.join(", ") }
+    clean(&parts.join(", ")).into_owned()
 }
 
 fn some(count: usize, noun: &str) -> String {
@@ -95,10 +100,10 @@ fn age(at: Timestamp, now: Timestamp) -> String {
     if minutes < 120 { some(minutes, "minute") } else { some(minutes / 60, "hour") }
 }
 
-/// Resource, and in parentheses what it belongs to and its region.
+/// Resource, and in parentheses the id of what it belongs to and its region.
 pub(super) fn shortened(finding: &FindingReport) -> String {
-    let around: Vec<_> =
-        [finding.parent.as_deref(), finding.region.as_deref()].into_iter().flatten().map(short).collect();
+    let parent = finding.parent.as_deref().map(|parent| parent.rsplit('/').next().unwrap_or(parent));
+    let around: Vec<_> = [parent, finding.region.as_deref()].into_iter().flatten().collect();
     let resource = short(&finding.resource);
     if around.is_empty() { resource.to_owned() } else { format!("{resource} ({})", around.join(", ")) }
 }
@@ -133,11 +138,15 @@ pub(super) fn control_table(baseline: &BaselineReport, screen: Screen) -> Table 
         table.add_row([
             Cell::new(control.name),
             verdict_cell(control.result),
-            Cell::new(counts(control.summary)),
+            Cell::new(if reached(baseline) { counts(control.summary) } else { NONE.to_owned() }),
             cell(&control.message),
         ]);
     }
     table
+}
+
+fn reached(baseline: &BaselineReport) -> bool {
+    baseline.unknown.iter().all(|unknown| unknown.control.is_some())
 }
 
 /// `6 pass, 2 fail`: what there is none of is left out, passes never are.

@@ -1,0 +1,146 @@
+//! The CEL rules of a CRD, asked without an API server. No IO.
+//!
+//! Kubernetes' own functions come with kube's `cel` feature; what it lacks, `type()`, is here. A rule that cannot be
+//! evaluated counts as broken, as it does in the API server.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kube::core::cel::cel::objects::{Key, Map};
+use kube::core::cel::cel::{Context, ResolveResult, Value as CelValue};
+use kube::core::cel::{CompilationResult, CompiledSchema, KubeCelExt, apply_defaults, compile_schema};
+use serde_json::Value;
+
+use super::schema::Fault;
+use crate::manifests::escape;
+
+/// The compiled rules of a kind.
+pub(super) struct Rules {
+    schema: Value,
+    compiled: CompiledSchema,
+    context: Context<'static>,
+}
+
+impl Rules {
+    /// Compiles every rule of an `openAPIV3Schema`.
+    pub(super) fn new(schema: &Value) -> Result<Self, String> {
+        let compiled = compile_schema(schema);
+        if let Some(error) = first_error(&compiled) {
+            return Err(error);
+        }
+        let mut context = Context::default().with_all();
+        context.add_function("type", type_of);
+        for name in ["int", "string"] {
+            context.add_variable_from_value(name, text(name));
+        }
+        Ok(Self { schema: schema.clone(), compiled, context })
+    }
+
+    /// Every rule that an object breaks. Rules that compare with an older object have none to compare with.
+    pub(super) fn broken(&self, object: &Value) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.walk(&self.compiled, &apply_defaults(&self.schema, object), "", &mut faults);
+        faults
+    }
+
+    fn walk(&self, node: &CompiledSchema, value: &Value, pointer: &str, faults: &mut Vec<Fault>) {
+        let rules = node.validations.iter().flatten().filter(|rule| !rule.is_transition_rule);
+        let mut context = self.context.new_inner_scope();
+        context.add_variable_from_value("self", to_cel(value));
+        faults.extend(rules.filter(|rule| !holds(rule, &context)).map(|rule| fault(rule, pointer)));
+
+        for (name, child) in &node.properties {
+            if let Some(value) = value.get(name) {
+                self.walk(child, value, &format!("{pointer}/{}", escape(name)), faults);
+            }
+        }
+        if let (Some(items), Some(values)) = (&node.items, value.as_array()) {
+            for (index, value) in values.iter().enumerate() {
+                self.walk(items, value, &format!("{pointer}/{index}"), faults);
+            }
+        }
+    }
+}
+
+fn first_error(node: &CompiledSchema) -> Option<String> {
+    let own = node.compilation_errors().first().map(ToString::to_string);
+    own.or_else(|| node.properties.values().chain(node.items.as_deref()).find_map(first_error))
+}
+
+fn holds(rule: &CompilationResult, context: &Context<'_>) -> bool {
+    matches!(rule.program.execute(context), Ok(CelValue::Bool(true)))
+}
+
+fn fault(rule: &CompilationResult, pointer: &str) -> Fault {
+    let field = rule.rule.field_path.as_deref().unwrap_or_default().replace('.', "/");
+    let message = rule.rule.message.clone().unwrap_or_else(|| format!("failed rule: {}", rule.rule.rule));
+    Fault { pointer: format!("{pointer}{field}"), message }
+}
+
+/// CEL's `type()` for the two types that an int-or-string can have.
+#[expect(clippy::needless_pass_by_value, reason = "what a CEL function is given")]
+#[expect(clippy::unnecessary_wraps, reason = "what a CEL function returns")]
+fn type_of(value: CelValue) -> ResolveResult {
+    Ok(match value {
+        CelValue::Int(_) => text("int"),
+        CelValue::String(_) => text("string"),
+        other => text(&other.type_of().to_string()),
+    })
+}
+
+fn text(text: &str) -> CelValue {
+    CelValue::String(Arc::new(text.to_owned()))
+}
+
+/// Every integer is a CEL int, as in the API server: JSON alone would make an unsigned one of what is not negative.
+fn to_cel(value: &Value) -> CelValue {
+    match value {
+        Value::Null => CelValue::Null,
+        Value::Bool(value) => CelValue::Bool(*value),
+        Value::Number(number) => {
+            number.as_i64().map_or_else(|| CelValue::Float(number.as_f64().unwrap_or(f64::NAN)), CelValue::Int)
+        }
+        Value::String(value) => text(value),
+        Value::Array(values) => CelValue::List(Arc::new(values.iter().map(to_cel).collect())),
+        Value::Object(fields) => {
+            let entry = |(name, value): (&String, &Value)| (Key::String(Arc::new(name.clone())), to_cel(value));
+            CelValue::Map(Map { map: Arc::new(fields.iter().map(entry).collect::<HashMap<_, _>>()) })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn broken(rule: &str, value: Value) -> usize {
+        let schema = json!({"type": "object", "properties": {"x": {
+            "x-kubernetes-validations": [{"rule": rule, "message": "no", "fieldPath": ".y.z"}]
+        }}});
+        let faults = Rules::new(&schema).unwrap().broken(&json!({"x": value}));
+        assert!(faults.iter().all(|fault| fault.pointer == "/x/y/z" && fault.message == "no"));
+        faults.len()
+    }
+
+    #[test]
+    fn an_int_or_string_knows_which_it_is() {
+        let rule = "type(self) == int ? self > 3 : self.matches('^a')";
+        assert_eq!([json!(4), json!("a")].map(|value| broken(rule, value)), [0, 0]);
+        assert_eq!([json!(3), json!("b")].map(|value| broken(rule, value)), [1, 1]);
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_evaluated_is_broken_and_one_on_a_change_is_not_asked() {
+        assert_eq!(broken("int(self) > 0", json!("x")), 1);
+        assert_eq!(broken("unheardOf(self)", json!("x")), 1);
+        assert_eq!(broken("self == oldSelf", json!("x")), 0);
+    }
+
+    #[test]
+    fn a_rule_that_does_not_compile_is_a_fault_of_the_schema() {
+        let schema = json!({"type": "object", "x-kubernetes-validations": [{"rule": "self ==", "message": "no"}]});
+        assert!(Rules::new(&schema).is_err());
+    }
+}
