@@ -5,8 +5,8 @@
 //! plumbline --AWS_ENDPOINT_URL--> AwsProxy --> moto
 //! ```
 //!
-//! Each test has a proxy of its own in front of one shared emulator. A proxy runs on a thread of its own, so it outlives
-//! the runtime of the test that started it, and ends when it is dropped.
+//! Each test has a proxy of its own in front of one shared emulator. A proxy runs on a thread of its own, so it
+//! outlives the runtime of the test that started it, and ends when it is dropped.
 
 mod account;
 mod corrections;
@@ -71,7 +71,11 @@ impl AwsProxy {
     /// When the address cannot be listened on, or the file not be written.
     pub fn start(upstream: &str, options: ProxyOptions) -> anyhow::Result<Self> {
         let file = options.trace_file.map(|path| {
-            File::options().create(true).append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))
+            File::options()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .with_context(|| format!("cannot write {}", path.display()))
         });
         let listener = TcpListener::bind(options.address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into()))
             .context("the AWS proxy cannot listen")?;

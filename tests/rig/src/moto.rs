@@ -2,7 +2,8 @@
 //!
 //! What it gets wrong is put right by [`crate::aws_proxy`]: talk to moto through a proxy, never directly.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 
 /// Longer than the slowest start measured (5 s beside a compiler on two cores).
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Runs its arguments in the background until its standard input closes, which the system does when the owner of the
 /// other end goes, however it goes.
@@ -22,18 +23,19 @@ const UNTIL_STDIN_CLOSES: &str = r#""$@" & child=$!; cat >/dev/null; kill "$chil
 pub struct Moto {
     url: String,
     supervisor: Child,
-    log: tempfile::NamedTempFile,
+    log: File,
 }
 
 impl Moto {
-    /// Installs moto where it is missing (about a minute), starts it on a free loopback port and waits until it answers.
+    /// Installs moto where it is missing (about a minute), starts it on a free loopback port, waits until it answers.
     ///
     /// # Errors
     /// When the installation fails, or the server does not answer in time; its log is in the message.
     pub fn start() -> anyhow::Result<Self> {
         let environment = install()?;
         let address = free_address()?;
-        let log = tempfile::NamedTempFile::new().context("no file for the emulator's log")?;
+        // Without a name, so that nothing is left behind however this process ends.
+        let log = tempfile::tempfile().context("no file for the emulator's log")?;
         let supervisor = Command::new("sh")
             .args(["-c", UNTIL_STDIN_CLOSES, "sh"])
             .arg(environment.join("bin/moto_server"))
@@ -43,8 +45,8 @@ impl Moto {
             .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
             .env("MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS", "false")
             .stdin(Stdio::piped())
-            .stdout(log.reopen()?)
-            .stderr(log.reopen()?)
+            .stdout(log.try_clone()?)
+            .stderr(log.try_clone()?)
             .spawn()
             .context("cannot start the AWS emulator")?;
         let moto = Self { url: format!("http://{address}"), supervisor, log };
@@ -66,7 +68,9 @@ impl Moto {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        let log = std::fs::read_to_string(self.log.path()).unwrap_or_default();
+        let mut log = String::new();
+        // The log is a help: where it cannot be read, the message does without.
+        let _ = (&self.log).rewind().and_then(|()| (&self.log).read_to_string(&mut log));
         bail!("the AWS emulator did not answer within {START_DEADLINE:?}; its log:\n{log}")
     }
 }

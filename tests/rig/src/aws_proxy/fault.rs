@@ -264,7 +264,11 @@ mod tests {
         for matcher in matchers {
             assert!(!matcher.matches(&list_users(), "1", Some(1)), "{matcher:?}");
         }
-        assert!(Matcher::operation("iam", "ListUsers").account("1").region("us-east-1").matches(&list_users(), "1", None));
+        assert!(Matcher::operation("iam", "ListUsers").account("1").region("us-east-1").matches(
+            &list_users(),
+            "1",
+            None
+        ));
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn list(
 }
 
 fn every(index: usize, step: usize) -> bool {
-    step != 0 && index % step == 0
+    step != 0 && index.is_multiple_of(step)
 }
 
 fn texts(pairs: &[(&str, &str)]) -> Vec<Element> {
@@ -179,7 +179,8 @@ impl Users<'_> {
             ("GetUser", Some(index)) => Some(result(request, vec![self.user("User", index)])),
             ("GetLoginProfile", Some(index)) => {
                 let name = format!("user-{index}");
-                let profile = texts(&[("UserName", &name), ("CreateDate", CREATED), ("PasswordResetRequired", "false")]);
+                let profile =
+                    texts(&[("UserName", &name), ("CreateDate", CREATED), ("PasswordResetRequired", "false")]);
                 Some(result(request, vec![Element::with_children("LoginProfile", profile)]))
             }
             ("ListMFADevices", Some(index)) => {
@@ -195,8 +196,7 @@ impl Users<'_> {
     fn user(&self, element: &str, index: usize) -> Element {
         let (name, id) = (format!("user-{index}"), format!("AIDA{index:017}"));
         let arn = format!("arn:aws:iam::{}:user/{name}", self.account);
-        let pairs =
-            [("Path", "/"), ("UserName", &name), ("UserId", &id), ("Arn", &arn), ("CreateDate", CREATED)];
+        let pairs = [("Path", "/"), ("UserName", &name), ("UserId", &id), ("Arn", &arn), ("CreateDate", CREATED)];
         Element::with_children(element, texts(&pairs))
     }
 

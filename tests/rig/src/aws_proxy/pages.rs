@@ -2,7 +2,7 @@
 //!
 //! Limits follow the API references of each operation: `MaxItems` and `Marker` of IAM (100 unless asked, at most 1000),
 //! `MaxResults` and `NextToken` of EC2 (everything unless asked), `max-buckets` and `continuation-token` of S3's
-//! ListBuckets (10,000).
+//! `ListBuckets` (10,000).
 
 use std::ops::Range;
 
@@ -126,8 +126,9 @@ impl Paging {
     fn limit(self, request: &AwsRequest, name: &str, text: &str) -> Result<usize, Answer> {
         let Limits { least, most, .. } = self.limits;
         text.parse().ok().filter(|limit| (least..=most).contains(limit)).ok_or_else(|| {
-            let message =
-                format!("Value ( {text} ) for parameter {name} is invalid. Expecting a value between {least} and {most}.");
+            let message = format!(
+                "Value ( {text} ) for parameter {name} is invalid. Expecting a value between {least} and {most}."
+            );
             self.refusal(request, &message)
         })
     }

@@ -1,6 +1,6 @@
 //! An HTTP request turned into the AWS call that it is: service, operation, region, resource, parameters. No IO.
 //!
-//! Knows the query protocols (IAM, EC2, STS), JSON with a target header (KMS) and S3's REST with the bucket in the path.
+//! Knows the query protocols (IAM, EC2, STS), JSON with a target header (KMS), S3's REST with the bucket in the path.
 
 use std::fmt;
 
@@ -114,7 +114,7 @@ impl AwsRequest {
     /// Understands a request.
     ///
     /// # Errors
-    /// When it carries no SigV4 credential, or names no operation.
+    /// When it carries no `SigV4` credential, or names no operation.
     pub fn new(parts: &Parts, body: Bytes) -> Result<Self, NotUnderstood> {
         let not_understood = |why: &str| NotUnderstood(format!("{} {}: {why}", parts.method, parts.uri));
         let scope = Scope::of(&parts.headers).ok_or_else(|| not_understood("no SigV4 credential"))?;
@@ -295,7 +295,9 @@ pub(crate) mod tests {
     pub(crate) fn request(scope: &str, method: &str, uri: &str, target: Option<&str>, body: &str) -> AwsRequest {
         let mut builder = hyper::Request::builder().method(method).uri(uri).header(
             "authorization",
-            format!("AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/{scope}/aws4_request, SignedHeaders=host, Signature=0"),
+            format!(
+                "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/{scope}/aws4_request, SignedHeaders=host, Signature=0"
+            ),
         );
         if let Some(target) = target {
             builder = builder.header("x-amz-target", target);
@@ -306,7 +308,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_query_call_names_operation_region_and_resource() {
-        let call = request("us-east-1/iam", "POST", "/", None, "Action=ListMFADevices&UserName=a%2Bb&Version=2010-05-08");
+        let call =
+            request("us-east-1/iam", "POST", "/", None, "Action=ListMFADevices&UserName=a%2Bb&Version=2010-05-08");
         assert_eq!((call.service.as_str(), call.operation.as_str()), ("iam", "ListMFADevices"));
         assert_eq!((call.region.as_str(), call.access_key_id.as_str()), ("us-east-1", "AKIATEST"));
         assert_eq!(call.resource.as_deref(), Some("a+b"));
@@ -356,7 +359,8 @@ pub(crate) mod tests {
     #[test]
     fn lists_and_filters_are_read_from_their_numbered_names() {
         let parameters = Parameters::parse(
-            b"GroupId.1=a&GroupId.2=b&GroupIdx=c&Names.member.1=n&Filter.1.Name=group-id&Filter.1.Value.1=x&Filter.1.Value.2=y",
+            b"GroupId.1=a&GroupId.2=b&GroupIdx=c&Names.member.1=n&Filter.1.Name=group-id&Filter.1.Value.1=x&\
+              Filter.1.Value.2=y",
         );
         assert_eq!(parameters.list("GroupId"), ["a", "b"]);
         assert_eq!(parameters.list("Names"), ["n"]);

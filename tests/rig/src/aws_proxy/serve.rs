@@ -164,11 +164,9 @@ impl Handling<'_> {
                 return send(&answer, Some(answer.body.len() / 2));
             }
             // The last four are not decisions and never stand here.
-            Action::Pass
-            | Action::Delay(_)
-            | Action::Paginate { .. }
-            | Action::RepeatToken
-            | Action::Generate(_) => self.act().await,
+            Action::Pass | Action::Delay(_) | Action::Paginate { .. } | Action::RepeatToken | Action::Generate(_) => {
+                self.act().await
+            }
         };
         recording.answered(answer.status);
         send(&answer, None)
@@ -228,7 +226,7 @@ impl Handling<'_> {
             let mut ask = self.request.clone();
             ask.method = hyper::Method::GET;
             ask.path = format!("/{bucket}");
-            ask.query = "location".to_owned();
+            "location".clone_into(&mut ask.query);
             ask.body = Bytes::new();
             if let Some(region) = s3::located_in(&self.shared.upstream.pass(&ask, key).await?) {
                 lock(&self.shared.state).bucket_regions.insert(bucket, region);

@@ -96,8 +96,7 @@ pub(crate) fn error(request: &AwsRequest, status: u16, code: &str, message: &str
             let mut root =
                 Element::with_children("ErrorResponse", vec![error, Element::with_text("RequestId", REQUEST_ID)]);
             let version = if service == "sts" { "2011-06-15" } else { "2010-05-08" };
-            root.attributes =
-                vec![("xmlns".to_owned(), format!("https://{service}.amazonaws.com/doc/{version}/"))];
+            root.attributes = vec![("xmlns".to_owned(), format!("https://{service}.amazonaws.com/doc/{version}/"))];
             Answer::xml(status, &root)
         }
     }
@@ -196,7 +195,9 @@ mod tests {
     fn code(answer: &Answer) -> String {
         match answer.parse() {
             Ok(root) => root.find("Code").unwrap().text.clone(),
-            Err(_) => serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap()["__type"].as_str().unwrap().into(),
+            Err(_) => {
+                serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap()["__type"].as_str().unwrap().into()
+            }
         }
     }
 

@@ -47,7 +47,8 @@ impl Caller {
 
 /// An account with three users, and its id.
 async fn three_users(rig: &AwsRig) -> String {
-    let yaml = "accountId: \"$ACCOUNT\"\nroles: [{name: Audit, externalId: x}]\nusers: [{name: a}, {name: b}, {name: c}]";
+    let yaml =
+        "accountId: \"$ACCOUNT\"\nroles: [{name: Audit, externalId: x}]\nusers: [{name: a}, {name: b}, {name: c}]";
     rig.seed(yaml).await.unwrap().account_id
 }
 
@@ -74,7 +75,9 @@ async fn calls_are_recorded_in_order_in_memory_and_in_the_file() {
     let calls = rig.proxy().calls();
     let seen: Vec<_> = calls
         .iter()
-        .map(|call| (call.seq, call.operation.as_str(), call.resource.as_deref(), call.status, call.mutating, call.page))
+        .map(|call| {
+            (call.seq, call.operation.as_str(), call.resource.as_deref(), call.status, call.mutating, call.page)
+        })
         .collect();
     assert_eq!(
         seen,
@@ -243,7 +246,9 @@ async fn a_bucket_created_through_the_proxy_is_listed_with_its_region() {
         method: hyper::Method::PUT,
         target: &format!("/made-{account}"),
         headers: signed_headers(&caller.key, "eu-west-1", "s3", "application/xml").unwrap(),
-        body: "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>".into(),
+        body:
+            "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>"
+                .into(),
     };
     assert_eq!(caller.wire.exchange(wire).await.unwrap().status, 200);
     let list = caller.s3("us-east-1", "GET", "/?max-buckets=100", "").await;

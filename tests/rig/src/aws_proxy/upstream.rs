@@ -79,12 +79,10 @@ impl Upstream {
 
     /// A key that makes the emulator act in this account, whose roles it does not check.
     pub(crate) async fn key_for(&self, account: &str) -> anyhow::Result<String> {
-        let body = format!(
-            "Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::{account}:role/rig&RoleSessionName=rig"
-        );
+        let body =
+            format!("Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::{account}:role/rig&RoleSessionName=rig");
         let headers = signed_headers("AKIARIG", "us-east-1", "sts", "application/x-www-form-urlencoded")?;
-        let answer =
-            self.exchange(Wire { method: Method::POST, target: "/", headers, body: body.into() }).await?;
+        let answer = self.exchange(Wire { method: Method::POST, target: "/", headers, body: body.into() }).await?;
         let root = answer.parse()?;
         let key = root.find("AccessKeyId").context("the AWS emulator answered no key")?;
         Ok(key.text.clone())

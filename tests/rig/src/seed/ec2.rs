@@ -94,11 +94,13 @@ impl<'a> Region<'a> {
             ];
             self.client.ec2(self.name, "RevokeSecurityGroupEgress", &everything).await?;
         }
-        let directions = [("AuthorizeSecurityGroupIngress", &group.ingress), ("AuthorizeSecurityGroupEgress", &group.egress)];
+        let directions =
+            [("AuthorizeSecurityGroupIngress", &group.ingress), ("AuthorizeSecurityGroupEgress", &group.egress)];
         for (action, rules) in directions {
             for rule in rules {
                 let parameters = self.permission(&id, rule, seeded).await?;
-                let parameters: Vec<_> = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                let parameters: Vec<_> =
+                    parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                 let answer = self.client.ec2(self.name, action, &parameters).await?;
                 let made = answer.child("securityGroupRuleSet").map(|set| set.children.as_slice()).unwrap_or_default();
                 let ids = made.iter().filter_map(|rule| rule.child_text("securityGroupRuleId")).map(ToOwned::to_owned);
@@ -114,7 +116,8 @@ impl<'a> Region<'a> {
     /// One permission with every source of the rule; AWS makes a rule of each.
     async fn permission(&self, group: &str, rule: &Rule, seeded: &Seeded) -> anyhow::Result<Vec<(String, String)>> {
         let mut parameters = vec![("GroupId".to_owned(), group.to_owned())];
-        let mut add = |name: String, value: &str| parameters.push((format!("IpPermissions.1.{name}"), value.to_owned()));
+        let mut add =
+            |name: String, value: &str| parameters.push((format!("IpPermissions.1.{name}"), value.to_owned()));
         add("IpProtocol".to_owned(), &rule.protocol);
         if let Some((from, to)) = rule.ports.as_ref().map(super::document::Ports::bounds) {
             add("FromPort".to_owned(), &from);
@@ -122,9 +125,12 @@ impl<'a> Region<'a> {
         }
         let mut sources = Vec::new();
         let (v6, v4): (Vec<_>, Vec<_>) = rule.cidrs.iter().partition(|cidr| cidr.contains(':'));
-        sources.extend(v4.iter().enumerate().map(|(at, cidr)| (format!("IpRanges.{}", at + 1), "CidrIp", (*cidr).clone())));
-        sources
-            .extend(v6.iter().enumerate().map(|(at, cidr)| (format!("Ipv6Ranges.{}", at + 1), "CidrIpv6", (*cidr).clone())));
+        sources.extend(
+            v4.iter().enumerate().map(|(at, cidr)| (format!("IpRanges.{}", at + 1), "CidrIp", (*cidr).clone())),
+        );
+        sources.extend(
+            v6.iter().enumerate().map(|(at, cidr)| (format!("Ipv6Ranges.{}", at + 1), "CidrIpv6", (*cidr).clone())),
+        );
         for (at, name) in rule.prefix_lists.iter().enumerate() {
             sources.push((format!("PrefixListIds.{}", at + 1), "PrefixListId", self.prefix_list(name, seeded).await?));
         }

@@ -77,8 +77,7 @@ async fn create_role(client: &Client, name: &str) -> anyhow::Result<()> {
     ]});
     let (path, name) = name.trim_start_matches('/').rsplit_once('/').unwrap_or(("", name));
     let path = if path.is_empty() { "/".to_owned() } else { format!("/{path}/") };
-    let parameters =
-        [("RoleName", name), ("Path", path.as_str()), ("AssumeRolePolicyDocument", &trust.to_string())];
+    let parameters = [("RoleName", name), ("Path", path.as_str()), ("AssumeRolePolicyDocument", &trust.to_string())];
     client.iam("CreateRole", &parameters).await.map(drop)
 }
 
@@ -121,7 +120,9 @@ async fn serial_number(client: &Client, user: &User, mfa: Mfa, index: usize) -> 
         }
         Mfa::Fido => format!("arn:aws:iam::{account}:u2f/user/{name}/key-{index}-ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
         // Gemalto's serials: four letters and eight digits. Never two alike in an account.
-        Mfa::HardwareTotp => format!("GAHT{:08}", name.bytes().fold(index, |sum, byte| sum * 31 % 99_999_989 + usize::from(byte))),
+        Mfa::HardwareTotp => {
+            format!("GAHT{:08}", name.bytes().fold(index, |sum, byte| sum * 31 % 99_999_989 + usize::from(byte)))
+        }
         Mfa::Sms => format!("arn:aws:iam::{account}:sms-mfa/{name}-{index}"),
     })
 }

@@ -12,12 +12,15 @@ alias: payments-$ACCOUNT
 roles: [{name: PlumblineAudit, externalId: 0f6c9a}]
 root: {mfa: [Virtual], passwordLastUsed: 2026-01-01T00:00:00Z}
 passwordPolicy: {minimumPasswordLength: 8, requireNumbers: true}
-policies: [{name: Everything, document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}]
+policies:
+  - {name: Everything, document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}
 groups: [{name: admins, policies: ["arn:aws:iam::aws:policy/AdministratorAccess"]}]
 users:
-  - {name: alice, path: /people/, password: true, mfa: [Virtual, Fido, HardwareTotp, Sms], groups: [admins], createdDaysAgo: 400}
+  - {name: alice, path: /people/, password: true, mfa: [Virtual, Fido, HardwareTotp, Sms], groups: [admins],
+     createdDaysAgo: 400}
   - {name: bob, password: true, accessKeys: 1, inactiveAccessKeys: 1, policies: [Everything]}
-  - {name: robot, inlinePolicies: {own: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:*", Resource: "*"}]}}}
+  - name: robot
+    inlinePolicies: {own: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:*", Resource: "*"}]}}
 prefixLists: {eu-west-1: [{name: partners, cidrs: [192.0.2.0/24]}]}
 securityGroups:
   eu-west-1:
@@ -32,7 +35,8 @@ keys: {eu-west-1: [{alias: alias/s3-default}, {alias: alias/off, state: Disabled
 buckets:
   - name: data-$ACCOUNT
     region: eu-west-1
-    encryption: {algorithm: aws:kms, key: "key:eu-west-1/alias/s3-default", bucketKey: true, blockedEncryptionTypes: [SSE-C]}
+    encryption: {algorithm: aws:kms, key: "key:eu-west-1/alias/s3-default", bucketKey: true,
+                 blockedEncryptionTypes: [SSE-C]}
     policy: {Version: "2012-10-17", Statement: []}
     website: true
     publicAccessBlock: true
@@ -70,7 +74,12 @@ async fn users_of_every_kind_read_back_as_declared() {
     assert_eq!(columns("robot"), "false false false false");
 
     let devices = caller.iam("Action=ListVirtualMFADevices&AssignmentStatus=Assigned").await;
-    assert!(devices.find("VirtualMFADevices").unwrap().children[0].child_text("SerialNumber").unwrap().ends_with("root-account-mfa-device"));
+    assert!(
+        devices.find("VirtualMFADevices").unwrap().children[0]
+            .child_text("SerialNumber")
+            .unwrap()
+            .ends_with("root-account-mfa-device")
+    );
     let policy = caller.iam("Action=GetAccountPasswordPolicy").await;
     assert_eq!(policy.find("MinimumPasswordLength").unwrap().text, "8");
     assert_eq!(policy.find("MaxPasswordAge"), None);
@@ -89,7 +98,9 @@ async fn groups_rules_and_lists_read_back_as_declared() {
     assert_eq!(ids, seeded.rules["eu-west-1/web"]);
     assert_eq!(ingress.len(), 4);
     assert_eq!(ingress[1].child_text("cidrIpv6"), Some("::/0"));
-    assert!(ingress.iter().any(|rule| rule.child_text("prefixListId") == Some(&seeded.prefix_lists["eu-west-1/partners"])));
+    assert!(
+        ingress.iter().any(|rule| rule.child_text("prefixListId") == Some(&seeded.prefix_lists["eu-west-1/partners"]))
+    );
     let default = caller.ec2("eu-west-1", &format!("{body}{}", seeded.security_groups["eu-west-1/default"])).await;
     assert_eq!(default.find("securityGroupRuleSet").unwrap().children.len(), 1);
     let interfaces = caller.ec2("eu-west-1", "Action=DescribeNetworkInterfaces").await;
@@ -120,8 +131,13 @@ async fn buckets_and_keys_read_back_as_declared() {
     assert_eq!(first.find("BucketRegion").unwrap().text, "eu-west-1");
     let token = first.child_text("ContinuationToken").unwrap();
     let rest = caller.s3("us-east-1", "GET", &format!("/?max-buckets=2&continuation-token={token}"), "").await;
-    let regions: Vec<_> =
-        rest.find("Buckets").unwrap().children.iter().map(|bucket| bucket.child_text("BucketRegion").unwrap()).collect();
+    let regions: Vec<_> = rest
+        .find("Buckets")
+        .unwrap()
+        .children
+        .iter()
+        .map(|bucket| bucket.child_text("BucketRegion").unwrap())
+        .collect();
     assert_eq!(regions, ["eu-west-1", "us-east-1"]);
     assert_eq!(rest.child_text("ContinuationToken"), None);
 

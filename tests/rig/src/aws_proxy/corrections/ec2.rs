@@ -75,8 +75,7 @@ mod tests {
 
     fn regions(body: &str) -> Vec<(String, String)> {
         let account = Account { regions: vec!["eu-west-1".into(), "me-south-1".into()], ..Account::unknown() };
-        let answer =
-            with_call(account, &call("eu-west-1", body), |known| after(known, said(200, REGIONS)).unwrap());
+        let answer = with_call(account, &call("eu-west-1", body), |known| after(known, said(200, REGIONS)).unwrap());
         let root = answer.parse().unwrap();
         let text = |item: &Element, name: &str| item.child_text(name).unwrap().to_owned();
         root.children[0].children.iter().map(|item| (text(item, "regionName"), text(item, "optInStatus"))).collect()

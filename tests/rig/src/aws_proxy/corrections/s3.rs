@@ -15,7 +15,9 @@ const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 pub(super) fn redirect_to_region(known: Known<'_>) -> Option<Answer> {
     let bucket = known.request.resource.as_ref()?;
     let region = lock(known.state).bucket_regions.get(bucket).cloned()?;
-    if region == known.request.region || matches!(known.request.operation.as_str(), "GetBucketLocation" | "CreateBucket") {
+    if region == known.request.region
+        || matches!(known.request.operation.as_str(), "GetBucketLocation" | "CreateBucket")
+    {
         return None;
     }
     let message = "The bucket you are attempting to access must be addressed using the specified endpoint. Please send \
@@ -25,6 +27,14 @@ pub(super) fn redirect_to_region(known: Known<'_>) -> Option<Answer> {
     Some(answer)
 }
 
+/// A bucket of another owner than the one that is expected is refused: "Verifying bucket ownership with bucket owner
+/// condition" in the S3 user guide. moto refuses other accounts' buckets by itself, so the caller owns the rest.
+pub(super) fn refuse_other_owner(known: Known<'_>) -> Option<Answer> {
+    let expected = known.request.headers.get("x-amz-expected-bucket-owner")?;
+    let is_owner = expected.as_bytes() == known.caller.account.as_bytes();
+    (!is_owner).then(|| error(known.request, 403, "AccessDenied", "Access Denied"))
+}
+
 /// Remembers where a bucket was created.
 pub(super) fn remember_region(known: Known<'_>) {
     if let Some(bucket) = known.request.resource.clone() {
@@ -32,8 +42,8 @@ pub(super) fn remember_region(known: Known<'_>) {
     }
 }
 
-/// The names of buckets, sorted, with their regions where the request has a parameter: "`ListBuckets`" and "`Bucket`" in
-/// the S3 API reference; moto lists them as they were made, without regions.
+/// The names of buckets, sorted, with their regions where the request has a parameter: "`ListBuckets`" and "`Bucket`"
+/// in the S3 API reference; moto lists them as they were made, without regions.
 pub(super) fn add_regions(known: Known<'_>, answer: &Answer) -> anyhow::Result<Answer> {
     let mut root = answer.parse()?;
     if let Some(buckets) = root.find_mut("Buckets") {
@@ -42,7 +52,8 @@ pub(super) fn add_regions(known: Known<'_>, answer: &Answer) -> anyhow::Result<A
         if known.request.parameters.0.iter().any(|(name, _)| name != "x-id") {
             let state = lock(known.state);
             for bucket in &mut buckets.children {
-                if let Some(region) = bucket.child_text("Name").and_then(|name| state.bucket_regions.get(name)).cloned() {
+                if let Some(region) = bucket.child_text("Name").and_then(|name| state.bucket_regions.get(name)).cloned()
+                {
                     bucket.set_child("BucketRegion", region);
                 }
             }
@@ -135,11 +146,12 @@ mod tests {
 
     #[test]
     fn s3_10_blocked_types_are_kept_and_replaced() {
-        let put = |types: &str| format!("<ServerSideEncryptionConfiguration><Rule>{types}</Rule></ServerSideEncryptionConfiguration>");
+        let put = |types: &str| {
+            format!("<ServerSideEncryptionConfiguration><Rule>{types}</Rule></ServerSideEncryptionConfiguration>")
+        };
         let read = "<ServerSideEncryptionConfiguration><Rule><BucketKeyEnabled>true</BucketKeyEnabled></Rule>\
                     </ServerSideEncryptionConfiguration>";
-        let blocking =
-            put("<BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>");
+        let blocking = put("<BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>");
         with_call(Account::unknown(), &s3("GET", "/b?encryption", ""), |known| {
             let blocked = |body: &str| {
                 let put = s3("PUT", "/b?encryption", body);
@@ -185,9 +197,22 @@ mod tests {
     }
 
     #[test]
+    fn s3_23_a_bucket_of_another_owner_than_expected_is_refused() {
+        let mut call = s3("GET", "/b?encryption", "");
+        let mut status = |owner: &str| {
+            call.headers.insert("x-amz-expected-bucket-owner", owner.parse().unwrap());
+            with_call(Account::unknown(), &call, before).map(|answer| answer.status)
+        };
+        assert_eq!((status("1"), status("2")), (None, Some(403)));
+    }
+
+    #[test]
     fn an_empty_location_is_us_east_1() {
         assert_eq!(located_in(&said(200, "<LocationConstraint/>")).as_deref(), Some("us-east-1"));
-        assert_eq!(located_in(&said(200, "<LocationConstraint>eu-west-1</LocationConstraint>")).as_deref(), Some("eu-west-1"));
+        assert_eq!(
+            located_in(&said(200, "<LocationConstraint>eu-west-1</LocationConstraint>")).as_deref(),
+            Some("eu-west-1")
+        );
         assert_eq!(located_in(&said(403, "<Error/>")), None);
     }
 }

@@ -20,8 +20,7 @@ pub(super) fn refuse_unless_trusted(known: Known<'_>) -> Option<Answer> {
     if trusted {
         return None;
     }
-    let message =
-        format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", known.caller.arn);
+    let message = format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", known.caller.arn);
     Some(error(known.request, 403, "AccessDenied", &message))
 }
 
