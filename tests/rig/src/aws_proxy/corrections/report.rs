@@ -144,7 +144,8 @@ mod tests {
         2026-11-21T22:20:49+00:00,not_supported,true,false,N/A,N/A,not_supported,not_supported,false,N/A,N/A,\
         not_supported,not_supported,false,N/A,false,N/A\n\
         b,arn:aws:iam::1:user/b,2026-11-21T22:20:49+00:00,false,not_supported,2026-11-21T22:20:49+00:00,\
-        not_supported,false,false,N/A,N/A,not_supported,not_supported,false,N/A,N/A,not_supported,not_supported,false,N/A,false,N/A\n";
+        not_supported,false,false,N/A,N/A,not_supported,not_supported,\
+        false,N/A,N/A,not_supported,not_supported,false,N/A,false,N/A\n";
 
     fn rows(account: Account) -> (Vec<Row>, String) {
         let xml = format!(
