@@ -5,8 +5,8 @@
 //! plumbline --AWS_ENDPOINT_URL--> AwsProxy --> moto
 //! ```
 //!
-//! Each test has a proxy of its own in front of one shared emulator. A proxy runs on a thread of its own, so it outlives
-//! the runtime of the test that started it, and ends when it is dropped.
+//! Each test has a proxy of its own in front of one shared emulator. A proxy runs on a thread of its own, so it
+//! outlives the runtime of the test that started it, and ends when it is dropped.
 
 mod account;
 mod corrections;

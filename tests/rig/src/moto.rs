@@ -13,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 use crate::supervisor::{Program, Supervised};
 
 /// Longer than the slowest start measured (5 s beside a compiler on two cores).
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A running emulator; it ends when this value is dropped or when this process ends.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Moto {
 }
 
 impl Moto {
-    /// Installs moto where it is missing (about a minute), starts it on a free loopback port and waits until it answers.
+    /// Installs moto where it is missing (about a minute), starts it on a free loopback port, waits until it answers.
     ///
     /// # Errors
     /// When the installation fails, or the server does not answer in time; its log is in the message.

@@ -1,5 +1,5 @@
-//! A short YAML of an account's state becomes that state on the emulator and in the proxy. Talks to the emulator itself,
-//! so nothing of it stands in the proxy's record.
+//! A short YAML of an account's state becomes that state on the emulator and in the proxy. Talks to the emulator
+//! itself, so nothing of it stands in the proxy's record.
 //!
 //! Everything but the account id may be left out; what is not known is an error.
 //!
@@ -11,7 +11,8 @@
 //! root: {mfa: [Virtual, Hardware], password: true, accessKeys: 0, signingCertificates: 0,
 //!        passwordLastUsed: 2026-01-01T00:00:00Z}
 //! passwordPolicy: {minimumPasswordLength: 8}          # absent: the account has none
-//! policies: [{name: Everything, document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}]
+//! policies:
+//!   - {name: Everything, document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}
 //! groups: [{name: admins, policies: ["arn:aws:iam::aws:policy/AdministratorAccess"], inlinePolicies: {}}]
 //! users:
 //!   - name: alice

@@ -45,7 +45,7 @@ pub(crate) fn before(known: Known<'_>) -> Option<Answer> {
         ("sts", "GetCallerIdentity") => sts::identity_of_registered_key(known),
         ("iam", "UpdateAccountPasswordPolicy") => iam::validate_password_policy(known),
         ("ec2", _) => ec2::refuse_disabled_region(known),
-        ("s3", _) => s3::redirect_to_region(known),
+        ("s3", _) => s3::redirect_to_region(known).or_else(|| s3::refuse_other_owner(known)),
         _ => None,
     }
 }
@@ -64,7 +64,7 @@ pub(crate) fn upstream(request: &AwsRequest) -> AwsRequest {
 /// When the answer is not in the form that is expected of it.
 pub(crate) fn after(known: Known<'_>, answer: Answer) -> anyhow::Result<Answer> {
     let request = known.request;
-    if answer.is_html() && answer.status >= 500 {
+    if answer.is_html() && !answer.is_success() {
         return Ok(missing(request));
     }
     if !answer.is_success() {

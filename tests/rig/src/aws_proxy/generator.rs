@@ -96,7 +96,7 @@ fn list(
 }
 
 fn every(index: usize, step: usize) -> bool {
-    step != 0 && index % step == 0
+    step != 0 && index.is_multiple_of(step)
 }
 
 fn texts(pairs: &[(&str, &str)]) -> Vec<Element> {

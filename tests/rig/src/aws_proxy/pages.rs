@@ -2,7 +2,7 @@
 //!
 //! Limits follow the API references of each operation: `MaxItems` and `Marker` of IAM (100 unless asked, at most 1000),
 //! `MaxResults` and `NextToken` of EC2 (everything unless asked), `max-buckets` and `continuation-token` of S3's
-//! ListBuckets (10,000).
+//! `ListBuckets` (10,000).
 
 use std::ops::Range;
 

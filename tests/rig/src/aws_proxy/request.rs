@@ -1,6 +1,6 @@
 //! An HTTP request turned into the AWS call that it is: service, operation, region, resource, parameters. No IO.
 //!
-//! Knows the query protocols (IAM, EC2, STS), JSON with a target header (KMS) and S3's REST with the bucket in the path.
+//! Knows the query protocols (IAM, EC2, STS), JSON with a target header (KMS), S3's REST with the bucket in the path.
 
 use std::fmt;
 
@@ -114,7 +114,7 @@ impl AwsRequest {
     /// Understands a request.
     ///
     /// # Errors
-    /// When it carries no SigV4 credential, or names no operation.
+    /// When it carries no `SigV4` credential, or names no operation.
     pub fn new(parts: &Parts, body: Bytes) -> Result<Self, NotUnderstood> {
         let not_understood = |why: &str| NotUnderstood(format!("{} {}: {why}", parts.method, parts.uri));
         let scope = Scope::of(&parts.headers).ok_or_else(|| not_understood("no SigV4 credential"))?;
@@ -359,7 +359,8 @@ pub(crate) mod tests {
     #[test]
     fn lists_and_filters_are_read_from_their_numbered_names() {
         let parameters = Parameters::parse(
-            b"GroupId.1=a&GroupId.2=b&GroupIdx=c&Names.member.1=n&Filter.1.Name=group-id&Filter.1.Value.1=x&Filter.1.Value.2=y",
+            b"GroupId.1=a&GroupId.2=b&GroupIdx=c&Names.member.1=n&Filter.1.Name=group-id&Filter.1.Value.1=x&\
+              Filter.1.Value.2=y",
         );
         assert_eq!(parameters.list("GroupId"), ["a", "b"]);
         assert_eq!(parameters.list("Names"), ["n"]);

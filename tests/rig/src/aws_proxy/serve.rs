@@ -226,7 +226,7 @@ impl Handling<'_> {
             let mut ask = self.request.clone();
             ask.method = hyper::Method::GET;
             ask.path = format!("/{bucket}");
-            ask.query = "location".to_owned();
+            "location".clone_into(&mut ask.query);
             ask.body = Bytes::new();
             if let Some(region) = s3::located_in(&self.shared.upstream.pass(&ask, key).await?) {
                 lock(&self.shared.state).bucket_regions.insert(bucket, region);

@@ -29,6 +29,7 @@ impl Element {
 
     /// An element that holds text alone.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "strings, flags and numbers read alike at the call")]
     pub fn with_text(name: &str, text: impl ToString) -> Self {
         Self { text: text.to_string(), ..Self::new(name) }
     }
@@ -172,15 +173,12 @@ fn unescape(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         plain.push_str(before);
-        match after.split_once(';').and_then(|(name, tail)| Some((entity(name)?, tail))) {
-            Some((character, tail)) => {
-                plain.push(character);
-                rest = tail;
-            }
-            None => {
-                plain.push('&');
-                rest = after;
-            }
+        if let Some((character, tail)) = after.split_once(';').and_then(|(name, tail)| Some((entity(name)?, tail))) {
+            plain.push(character);
+            rest = tail;
+        } else {
+            plain.push('&');
+            rest = after;
         }
     }
     plain.push_str(rest);

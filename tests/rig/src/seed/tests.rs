@@ -12,12 +12,15 @@ alias: payments-$ACCOUNT
 roles: [{name: PlumblineAudit, externalId: 0f6c9a}]
 root: {mfa: [Virtual], passwordLastUsed: 2026-01-01T00:00:00Z}
 passwordPolicy: {minimumPasswordLength: 8, requireNumbers: true}
-policies: [{name: Everything, document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}]
+policies:
+  - {name: Everything, document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}
 groups: [{name: admins, policies: ["arn:aws:iam::aws:policy/AdministratorAccess"]}]
 users:
-  - {name: alice, path: /people/, password: true, mfa: [Virtual, Fido, HardwareTotp, Sms], groups: [admins], createdDaysAgo: 400}
+  - {name: alice, path: /people/, password: true, mfa: [Virtual, Fido, HardwareTotp, Sms], groups: [admins],
+     createdDaysAgo: 400}
   - {name: bob, password: true, accessKeys: 1, inactiveAccessKeys: 1, policies: [Everything]}
-  - {name: robot, inlinePolicies: {own: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:*", Resource: "*"}]}}}
+  - name: robot
+    inlinePolicies: {own: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:*", Resource: "*"}]}}
 prefixLists: {eu-west-1: [{name: partners, cidrs: [192.0.2.0/24]}]}
 securityGroups:
   eu-west-1:
@@ -32,7 +35,8 @@ keys: {eu-west-1: [{alias: alias/s3-default}, {alias: alias/off, state: Disabled
 buckets:
   - name: data-$ACCOUNT
     region: eu-west-1
-    encryption: {algorithm: aws:kms, key: "key:eu-west-1/alias/s3-default", bucketKey: true, blockedEncryptionTypes: [SSE-C]}
+    encryption: {algorithm: aws:kms, key: "key:eu-west-1/alias/s3-default", bucketKey: true,
+                 blockedEncryptionTypes: [SSE-C]}
     policy: {Version: "2012-10-17", Statement: []}
     website: true
     publicAccessBlock: true

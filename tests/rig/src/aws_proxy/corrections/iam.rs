@@ -100,12 +100,12 @@ pub(super) fn add_dates(known: Known<'_>, answer: &Answer) -> anyhow::Result<Ans
         if element.child("CreateDate").is_some()
             && let Some(created) = user.created
         {
-            element.set_child("CreateDate", created);
+            element.set_child("CreateDate", format!("{created:.0}"));
         }
         if element.child("UserId").is_some()
             && let Some(used) = user.password_last_used
         {
-            element.set_child("PasswordLastUsed", used);
+            element.set_child("PasswordLastUsed", format!("{used:.0}"));
         }
     });
     Ok(answer.with_xml(&root))
@@ -190,8 +190,8 @@ mod tests {
 
     #[test]
     fn declared_dates_stand_in_the_list_of_users() {
-        let xml = "<R><Users><member><UserName>a</UserName><UserId>1</UserId><CreateDate>2026-11-21T00:00:00Z</CreateDate>\
-                   </member></Users></R>";
+        let xml = "<R><Users><member><UserName>a</UserName><UserId>1</UserId>\
+                   <CreateDate>2026-11-21T00:00:00Z</CreateDate></member></Users></R>";
         let created = "2026-01-01T00:00:00Z".parse().unwrap();
         let user = UserState { created: Some(created), password_last_used: Some(created), ..UserState::default() };
         let account = Account { users: [("a".to_owned(), user)].into(), ..Account::unknown() };

@@ -8,10 +8,10 @@ use super::Known;
 pub(super) fn correct_key(known: Known<'_>, answer: &Answer) -> anyhow::Result<Answer> {
     let mut body: serde_json::Value = serde_json::from_slice(&answer.body)?;
     let by_alias = known.request.resource.as_deref().is_some_and(|key| key.contains("alias/aws/"));
-    if let Some(metadata) = body.get_mut("KeyMetadata").and_then(serde_json::Value::as_object_mut) {
-        if by_alias || metadata.get("Description").is_some_and(|description| description == "Default key") {
-            metadata.insert("KeyManager".to_owned(), "AWS".into());
-        }
+    if let Some(metadata) = body.get_mut("KeyMetadata").and_then(serde_json::Value::as_object_mut)
+        && (by_alias || metadata.get("Description").is_some_and(|description| description == "Default key"))
+    {
+        metadata.insert("KeyManager".to_owned(), "AWS".into());
     }
     Ok(Answer { body: body.to_string().into(), ..answer.clone() })
 }

@@ -77,6 +77,7 @@ impl Row {
         Self::position(column).and_then(|at| self.0.get(at)).map(String::as_str).unwrap_or_default()
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "strings, flags and numbers read alike at the call")]
     fn set(&mut self, column: &str, value: impl ToString) {
         if let Some(field) = Self::position(column).and_then(|at| self.0.get_mut(at)) {
             *field = value.to_string();
@@ -139,11 +140,12 @@ mod tests {
     use super::*;
 
     /// Two users as moto reports them: one with a password, one without.
-    const MOTOS: &str = "a,arn:aws:iam::1:user/a,2026-11-21T22:20:49+00:00,true,no_information,2026-11-21T22:20:49+00:00,\
-        not_supported,true,false,N/A,N/A,not_supported,not_supported,false,N/A,N/A,not_supported,not_supported,false,N/A,\
-        false,N/A\n\
-        b,arn:aws:iam::1:user/b,2026-11-21T22:20:49+00:00,false,not_supported,2026-11-21T22:20:49+00:00,not_supported,\
-        false,false,N/A,N/A,not_supported,not_supported,false,N/A,N/A,not_supported,not_supported,false,N/A,false,N/A\n";
+    const MOTOS: &str = "a,arn:aws:iam::1:user/a,2026-11-21T22:20:49+00:00,true,no_information,\
+        2026-11-21T22:20:49+00:00,not_supported,true,false,N/A,N/A,not_supported,not_supported,false,N/A,N/A,\
+        not_supported,not_supported,false,N/A,false,N/A\n\
+        b,arn:aws:iam::1:user/b,2026-11-21T22:20:49+00:00,false,not_supported,2026-11-21T22:20:49+00:00,\
+        not_supported,false,false,N/A,N/A,not_supported,not_supported,\
+        false,N/A,N/A,not_supported,not_supported,false,N/A,false,N/A\n";
 
     fn rows(account: Account) -> (Vec<Row>, String) {
         let xml = format!(

@@ -27,6 +27,14 @@ pub(super) fn redirect_to_region(known: Known<'_>) -> Option<Answer> {
     Some(answer)
 }
 
+/// A bucket of another owner than the one that is expected is refused: "Verifying bucket ownership with bucket owner
+/// condition" in the S3 user guide. moto refuses other accounts' buckets by itself, so the caller owns the rest.
+pub(super) fn refuse_other_owner(known: Known<'_>) -> Option<Answer> {
+    let expected = known.request.headers.get("x-amz-expected-bucket-owner")?;
+    let is_owner = expected.as_bytes() == known.caller.account.as_bytes();
+    (!is_owner).then(|| error(known.request, 403, "AccessDenied", "Access Denied"))
+}
+
 /// Remembers where a bucket was created.
 pub(super) fn remember_region(known: Known<'_>) {
     if let Some(bucket) = known.request.resource.clone() {
@@ -34,8 +42,8 @@ pub(super) fn remember_region(known: Known<'_>) {
     }
 }
 
-/// The names of buckets, sorted, with their regions where the request has a parameter: "`ListBuckets`" and "`Bucket`" in
-/// the S3 API reference; moto lists them as they were made, without regions.
+/// The names of buckets, sorted, with their regions where the request has a parameter: "`ListBuckets`" and "`Bucket`"
+/// in the S3 API reference; moto lists them as they were made, without regions.
 pub(super) fn add_regions(known: Known<'_>, answer: &Answer) -> anyhow::Result<Answer> {
     let mut root = answer.parse()?;
     if let Some(buckets) = root.find_mut("Buckets") {
@@ -186,6 +194,16 @@ mod tests {
             assert_eq!(answer.status, 301);
             assert!(answer.headers.contains(&("x-amz-bucket-region".to_owned(), "eu-west-1".to_owned())));
         });
+    }
+
+    #[test]
+    fn s3_23_a_bucket_of_another_owner_than_expected_is_refused() {
+        let mut call = s3("GET", "/b?encryption", "");
+        let mut status = |owner: &str| {
+            call.headers.insert("x-amz-expected-bucket-owner", owner.parse().unwrap());
+            with_call(Account::unknown(), &call, before).map(|answer| answer.status)
+        };
+        assert_eq!((status("1"), status("2")), (None, Some(403)));
     }
 
     #[test]
