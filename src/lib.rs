@@ -11,5 +11,6 @@
 //! [`render`] its formats. Dependencies point from the edges to the core; `tests/it/layout.rs` fails on any other arrow.
 
 pub mod api;
+pub mod aws;
 pub mod baseline;
 pub mod engine;

@@ -1,6 +1,10 @@
 //! The control `mfa`: what is observed of root and of IAM users, and how it is judged. No IO.
 
+mod administrators;
+
 use jiff::Timestamp;
+
+pub use administrators::{Grants, grants_everything};
 
 /// What `iam:GetAccountSummary` says of root, live.
 #[derive(Clone, Debug, PartialEq, Eq)]
