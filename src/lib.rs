@@ -11,6 +11,7 @@
 //! [`render`] its formats. Dependencies point from the edges to the core; `tests/it/layout.rs` fails on any other arrow.
 
 pub mod api;
+pub mod aws;
 pub mod baseline;
 pub mod cli;
 pub mod controller;

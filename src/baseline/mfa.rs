@@ -12,7 +12,11 @@ pub mod users;
 pub use evaluate::evaluate;
 pub use snapshot::{LiveUser, Needs, Snapshot};
 
+mod administrators;
+
 use jiff::Timestamp;
+
+pub use administrators::{Grants, grants_everything};
 
 /// What `iam:GetAccountSummary` says of root, live.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupR
 use crate::baseline::{AccountIdentity, Cause, Observed};
 
 /// How an account is reached: the declared id, and the role to assume in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// The declared account, twelve digits.
     pub account_id: String,

@@ -1,0 +1,67 @@
+//! The operations of AWS's API that Plumbline calls, each with the IAM action that permits it. Data only.
+
+use std::fmt;
+
+/// The services, each with clients and a rate of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Service {
+    Ec2,
+    Iam,
+    Kms,
+    S3,
+    Sts,
+}
+
+/// One operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Operation {
+    /// As AWS's documentation writes it, with the service: `iam:ListUsers`.
+    pub(super) name: &'static str,
+    /// The IAM action that permits it, which for S3 is often another word.
+    pub(super) action: &'static str,
+}
+
+impl Operation {
+    const fn new(name: &'static str) -> Self {
+        Self { name, action: name }
+    }
+
+    const fn permitted_by(self, action: &'static str) -> Self {
+        Self { action, ..self }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+pub(super) const GET_CALLER_IDENTITY: Operation = Operation::new("sts:GetCallerIdentity");
+pub(super) const ASSUME_ROLE: Operation = Operation::new("sts:AssumeRole");
+
+pub(super) const GET_ACCOUNT_PASSWORD_POLICY: Operation = Operation::new("iam:GetAccountPasswordPolicy");
+pub(super) const GET_ACCOUNT_SUMMARY: Operation = Operation::new("iam:GetAccountSummary");
+pub(super) const LIST_ACCOUNT_ALIASES: Operation = Operation::new("iam:ListAccountAliases");
+pub(super) const LIST_USERS: Operation = Operation::new("iam:ListUsers");
+pub(super) const GET_LOGIN_PROFILE: Operation = Operation::new("iam:GetLoginProfile");
+pub(super) const LIST_MFA_DEVICES: Operation = Operation::new("iam:ListMFADevices");
+pub(super) const LIST_VIRTUAL_MFA_DEVICES: Operation = Operation::new("iam:ListVirtualMFADevices");
+pub(super) const GET_ACCOUNT_AUTHORIZATION_DETAILS: Operation = Operation::new("iam:GetAccountAuthorizationDetails");
+pub(super) const GET_CREDENTIAL_REPORT: Operation = Operation::new("iam:GetCredentialReport");
+pub(super) const GENERATE_CREDENTIAL_REPORT: Operation = Operation::new("iam:GenerateCredentialReport");
+
+pub(super) const DESCRIBE_REGIONS: Operation = Operation::new("ec2:DescribeRegions");
+pub(super) const DESCRIBE_SECURITY_GROUP_RULES: Operation = Operation::new("ec2:DescribeSecurityGroupRules");
+pub(super) const DESCRIBE_SECURITY_GROUPS: Operation = Operation::new("ec2:DescribeSecurityGroups");
+pub(super) const DESCRIBE_NETWORK_INTERFACES: Operation = Operation::new("ec2:DescribeNetworkInterfaces");
+pub(super) const DESCRIBE_MANAGED_PREFIX_LISTS: Operation = Operation::new("ec2:DescribeManagedPrefixLists");
+pub(super) const GET_MANAGED_PREFIX_LIST_ENTRIES: Operation = Operation::new("ec2:GetManagedPrefixListEntries");
+
+pub(super) const LIST_BUCKETS: Operation = Operation::new("s3:ListBuckets").permitted_by("s3:ListAllMyBuckets");
+pub(super) const GET_BUCKET_ENCRYPTION: Operation =
+    Operation::new("s3:GetBucketEncryption").permitted_by("s3:GetEncryptionConfiguration");
+pub(super) const GET_BUCKET_POLICY: Operation = Operation::new("s3:GetBucketPolicy");
+pub(super) const GET_BUCKET_LOGGING: Operation = Operation::new("s3:GetBucketLogging");
+
+pub(super) const DESCRIBE_KEY: Operation = Operation::new("kms:DescribeKey");

@@ -1,0 +1,149 @@
+//! From one attempt of the SDK to one HTTP exchange: waits for its turn, bounds the time, reads the whole answer. IO.
+//!
+//! This sits below the SDK's retries, so that retries wait for their turn as well: an account that throttles for ever
+//! is asked no faster than its rate. And it refuses answers that were cut short, which the SDK's XML reader would take
+//! for a shorter list: half a page must never become a complete one.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+
+use super::limits::Limiter;
+
+/// The largest answers are a credential report and a page of authorization details, both of a few MiB.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// What can be wrong with an answer before it is looked into.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TransportError {
+    /// The attempt's time was used up.
+    #[error("no complete answer within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+    /// Empty, or without the end of its XML document.
+    #[error("the answer was cut short")]
+    CutShort,
+    /// Over [`MAX_ANSWER`].
+    #[error("the answer is larger than 64 MiB")]
+    TooLarge,
+}
+
+/// The pool of connections that all clients share: rustls, proxies from the environment.
+pub(super) fn connections(connect_timeout: Duration) -> SharedHttpConnector {
+    let settings = HttpConnectorSettings::builder().connect_timeout(connect_timeout).build();
+    let connector = Connector::builder()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .connector_settings(settings)
+        .sleep_impl(TokioSleep::new())
+        .proxy_config(ProxyConfig::from_env())
+        .build();
+    SharedHttpConnector::new(connector)
+}
+
+/// The HTTP client of one service in one region of one account.
+#[derive(Clone)]
+pub(super) struct Transport {
+    pub(super) connections: SharedHttpConnector,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) attempt_timeout: Duration,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("attempt_timeout", &self.attempt_timeout).finish_non_exhaustive()
+    }
+}
+
+impl HttpClient for Transport {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Transport {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self { connections, limiter, attempt_timeout } = self.clone();
+        HttpConnectorFuture::new(async move {
+            limiter.until_ready().await;
+            match tokio::time::timeout(attempt_timeout, exchange(&connections, request)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(ConnectorError::timeout(TransportError::Timeout(attempt_timeout).into())),
+            }
+        })
+    }
+}
+
+/// Sends the request and reads the answer to its end.
+async fn exchange(connections: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let mut response = connections.call(request).await?;
+    let body = read(std::mem::replace(response.body_mut(), SdkBody::taken())).await?;
+    if response.status().is_success() && is_cut_short(&body) {
+        return Err(ConnectorError::io(TransportError::CutShort.into()));
+    }
+    *response.body_mut() = SdkBody::from(body);
+    Ok(response)
+}
+
+async fn read(body: SdkBody) -> Result<Vec<u8>, ConnectorError> {
+    let mut stream = ByteStream::new(body);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| ConnectorError::io(error.into()))?;
+        if bytes.len() + chunk.len() > MAX_ANSWER {
+            return Err(ConnectorError::other(TransportError::TooLarge.into(), None));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Whether a successful answer lacks its end. Every read answers with a body, so an empty one was cut as well. What is
+/// no XML is left to the SDK, whose JSON reader notices.
+fn is_cut_short(body: &[u8]) -> bool {
+    let mut rest = body.trim_ascii();
+    if rest.is_empty() {
+        return true;
+    }
+    if !rest.starts_with(b"<") {
+        return false;
+    }
+    while rest.starts_with(b"<?") || rest.starts_with(b"<!") {
+        let Some(end) = rest.iter().position(|byte| *byte == b'>') else { return true };
+        rest = rest.get(end + 1..).unwrap_or_default().trim_ascii_start();
+    }
+    let Some(root) = rest.strip_prefix(b"<") else { return true };
+    let name = root.split(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/')).next().unwrap_or_default();
+    let closed =
+        rest.strip_suffix(b">").and_then(|rest| rest.strip_suffix(name)).is_some_and(|rest| rest.ends_with(b"</"));
+    let empty_element = root.ends_with(b"/>") && !root.contains(&b'<');
+    !(closed || empty_element)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_whole_only_with_the_end_of_its_root_element() {
+        let whole = "<?xml version=\"1.0\"?>\n<A xmlns=\"urn:x\"><B>1</B></A>\n";
+        assert!(!is_cut_short(whole.as_bytes()));
+        for end in 0..whole.trim_end().len() {
+            assert!(is_cut_short(&whole.as_bytes()[..end]), "{:?}", &whole[..end]);
+        }
+        assert!(!is_cut_short(b"<!DOCTYPE html><html lang='en'>busy</html>"));
+        assert!(!is_cut_short(b"<A/>"));
+        assert!(is_cut_short(b"<A><B/>"));
+        assert!(!is_cut_short(b"{\"Statement\": []}"));
+    }
+}

@@ -1,0 +1,155 @@
+//! From policy documents to the users that may do everything. No IO.
+//!
+//! What takes away again (a deny, a permissions boundary, an organization's policy) is left out on purpose: a user
+//! counts as an administrator if anything grants it, which asks for MFA rather once too often.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// Who is granted what, collected page by page in any order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    users: BTreeMap<String, Holder>,
+    groups: BTreeMap<String, Holder>,
+    /// The ARNs of managed policies that grant everything.
+    policies: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Holder {
+    by_itself: bool,
+    attached: Vec<String>,
+    groups: Vec<String>,
+}
+
+impl Grants {
+    /// A user: whether an inline policy grants everything, the ARNs of its managed policies, the names of its groups.
+    pub fn user(&mut self, name: String, by_itself: bool, attached: Vec<String>, groups: Vec<String>) {
+        self.users.insert(name, Holder { by_itself, attached, groups });
+    }
+
+    /// A group: whether an inline policy grants everything, and the ARNs of its managed policies.
+    pub fn group(&mut self, name: String, by_itself: bool, attached: Vec<String>) {
+        self.groups.insert(name, Holder { by_itself, attached, groups: Vec::new() });
+    }
+
+    /// A managed policy that grants everything.
+    pub fn policy(&mut self, arn: String) {
+        self.policies.insert(arn);
+    }
+
+    /// The names of the users that may do everything.
+    #[must_use]
+    pub fn administrators(&self) -> BTreeSet<String> {
+        let holds = |holder: &Holder| holder.by_itself || holder.attached.iter().any(|arn| self.is_everything(arn));
+        let by_group = |name: &String| self.groups.get(name).is_some_and(holds);
+        let may = |user: &Holder| holds(user) || user.groups.iter().any(by_group);
+        self.users.iter().filter(|(_, user)| may(user)).map(|(name, _)| name.clone()).collect()
+    }
+
+    fn is_everything(&self, arn: &str) -> bool {
+        arn.ends_with(":iam::aws:policy/AdministratorAccess") || self.policies.contains(arn)
+    }
+}
+
+/// Whether an IAM policy document allows every action on every resource without a condition, in one statement.
+#[must_use]
+pub fn grants_everything(document: &Value) -> bool {
+    match member(document, "Statement") {
+        Some(Value::Array(statements)) => statements.iter().any(allows_everything),
+        Some(statement) => allows_everything(statement),
+        None => false,
+    }
+}
+
+fn allows_everything(statement: &Value) -> bool {
+    let allows = member(statement, "Effect").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case("Allow"));
+    let unconditional = member(statement, "Condition").is_none_or(|it| it.as_object().is_some_and(|it| it.is_empty()));
+    // `*`, `**` and `*:*` are every action; `NotAction` and `NotResource` leave something out.
+    let every_action = any_of(statement, "Action", |it| !it.is_empty() && it.split(':').all(is_stars));
+    allows && unconditional && every_action && any_of(statement, "Resource", is_stars)
+}
+
+fn is_stars(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte == b'*')
+}
+
+/// Whether a string, or one of a list of strings, is such a one.
+fn any_of(statement: &Value, name: &str, test: impl Fn(&str) -> bool) -> bool {
+    match member(statement, name) {
+        Some(Value::String(text)) => test(text),
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).any(test),
+        _ => false,
+    }
+}
+
+/// A member of an object; IAM reads the names of elements without regard to case.
+fn member<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    object.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn statement(statement: &Value) -> bool {
+        grants_everything(&json!({"Version": "2012-10-17", "Statement": statement}))
+    }
+
+    #[test]
+    fn mfa_17_every_way_to_write_everything_is_everything() {
+        for action in [json!("*"), json!("*:*"), json!(["s3:Get*", "*"])] {
+            for resource in [json!("*"), json!(["arn:aws:s3:::a", "*"])] {
+                let all = json!({"Effect": "Allow", "Action": action, "Resource": resource});
+                assert!(statement(&all), "{all}");
+                assert!(statement(&json!([{"Effect": "Deny", "Action": "iam:*", "Resource": "*"}, all])), "{all}");
+            }
+        }
+        assert!(statement(&json!({"effect": "allow", "action": "*", "resource": "*", "Condition": {}})));
+    }
+
+    #[test]
+    fn mfa_17_what_leaves_something_out_is_not_everything() {
+        for part in [
+            json!({"Effect": "Deny", "Action": "*", "Resource": "*"}),
+            json!({"Effect": "Allow", "Action": "iam:*", "Resource": "*"}),
+            json!({"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::*"}),
+            json!({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}),
+            json!({"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::a"}),
+            json!({"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:x": "true"}}}),
+            json!({"Effect": "Allow", "Action": "", "Resource": "*"}),
+            json!({"Effect": "Allow", "Action": [], "Resource": "*"}),
+        ] {
+            assert!(!statement(&part), "{part}");
+        }
+        let apart = json!([
+            {"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::a"},
+            {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+        ]);
+        assert!(!statement(&apart));
+        assert!(!grants_everything(&json!("Statement")));
+    }
+
+    #[test]
+    fn mfa_17_administrators_come_by_policy_inline_policy_and_group() {
+        let mut grants = Grants::default();
+        let own = "arn:aws:iam::222222222222:policy/all".to_owned();
+        let aws = "arn:aws-us-gov:iam::aws:policy/AdministratorAccess".to_owned();
+        let amplify = "arn:aws:iam::aws:policy/AdministratorAccess-Amplify".to_owned();
+        grants.user("inline".to_owned(), true, vec![], vec![]);
+        grants.user("aws-managed".to_owned(), false, vec![aws.clone()], vec![]);
+        grants.user("own-managed".to_owned(), false, vec![own.clone()], vec![]);
+        grants.user("by-group".to_owned(), false, vec![], vec!["admins".to_owned()]);
+        grants.user("by-inline-of-group".to_owned(), false, vec![], vec!["ops".to_owned()]);
+        grants.user("amplify".to_owned(), false, vec![amplify], vec!["readers".to_owned(), "gone".to_owned()]);
+        grants.group("admins".to_owned(), false, vec![aws]);
+        grants.group("ops".to_owned(), true, vec![]);
+        grants.group("readers".to_owned(), false, vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()]);
+        grants.policy(own);
+        let names: Vec<String> = grants.administrators().into_iter().collect();
+        assert_eq!(names, ["aws-managed", "by-group", "by-inline-of-group", "inline", "own-managed"]);
+    }
+}
