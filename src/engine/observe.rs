@@ -1,6 +1,10 @@
 //! From a cloud to the snapshots that are judged, one module per control, with the fewest calls that can answer.
 //! IO through the cloud alone.
 
+mod s3_encryption;
+
+pub(super) use s3_encryption::s3_encryption;
+
 use super::assess::RegionSelection;
 use super::cloud::Cloud;
 use crate::api::Controls;
