@@ -13,6 +13,7 @@ mod summary;
 
 pub mod mfa;
 pub mod password_policy;
+pub mod policy_document;
 pub mod s3_encryption;
 pub mod security_groups;
 

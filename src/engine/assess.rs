@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::cloud::Cloud;
 use super::observe::{self, Scope, regions_in_scope};
 use crate::api::{AwsAccountSpec, Controls, MfaControl, RegionName};
-use crate::baseline::{AccountIdentity, Cause, Control, Finding, Observed, Summary, mfa, password_policy};
+use crate::baseline::{
+    AccountIdentity, Cause, Control, Finding, Observed, Summary, mfa, password_policy, s3_encryption,
+};
 
 /// Which regions of an account are judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub struct Coverage {
     pub users_listed: Option<usize>,
     /// How many buckets were judged, where buckets were judged and could be listed.
     pub buckets: Option<usize>,
-    /// How many buckets lie in regions that are not judged.
+    /// How many buckets lie in regions that are not judged, or belong to another account by now.
     pub buckets_skipped: Option<usize>,
     /// When AWS made the credential report that was used.
     pub credential_report_at: Option<Timestamp>,
@@ -139,6 +141,14 @@ pub async fn assess(
         assessment.coverage.cover_users(desired, &snapshot);
         assessment.add(Control::Mfa, mfa::evaluate(desired, &snapshot));
         progress.finished(Control::Mfa);
+    }
+    if let Some(desired) = &controls.s3_encryption {
+        progress.started(Control::S3Encryption);
+        let snapshot = observe::s3_encryption(&scope, desired, cloud, progress).await;
+        assessment.coverage.buckets = snapshot.buckets.value().map(|buckets| buckets.judged.len());
+        assessment.coverage.buckets_skipped = snapshot.buckets.value().map(s3_encryption::Buckets::skipped);
+        assessment.add(Control::S3Encryption, s3_encryption::evaluate(desired, &snapshot));
+        progress.finished(Control::S3Encryption);
     }
     Ok(assessment)
 }

@@ -2,8 +2,10 @@
 //! IO through the cloud alone.
 
 mod mfa;
+mod s3_encryption;
 
 pub(super) use mfa::mfa;
+pub(super) use s3_encryption::s3_encryption;
 
 use super::assess::RegionSelection;
 use super::cloud::{Cloud, Region};
