@@ -94,7 +94,7 @@ pub struct CoverageStatus {
     /// How many buckets were judged, where buckets are judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets: Option<i64>,
-    /// How many buckets lie in regions that are not judged or not enabled.
+    /// How many buckets lie in regions that are not judged or not enabled, or belong to another account by now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets_skipped: Option<i64>,
     /// When AWS made the credential report that was used. It can be up to four hours old.

@@ -292,8 +292,8 @@ pub(crate) mod tests {
 
     #[test]
     fn one_value_and_a_list_of_one_are_the_same() {
-        let single = json!({"Statement": {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:*", "Resource": "*",
-            "Condition": {"Bool": {"aws:SecureTransport": false}}}});
+        let single = json!({"Statement": {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:*",
+            "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": false}}}});
         let lists = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": {"AWS": ["*"]},
             "Action": ["s3:*"], "Resource": ["*"], "Condition": {"Bool": {"aws:SecureTransport": ["false"]}}}]});
         assert_eq!(PolicyDocument::from_json(&single).unwrap(), PolicyDocument::from_json(&lists).unwrap());

@@ -78,8 +78,7 @@ fn admits_logs(statement: &Statement, region: &str) -> bool {
 /// The account that a principal names as a whole: by id, or as `arn:PARTITION:iam::ID:root`.
 fn account_of(principal: &str) -> Option<&str> {
     match principal.split(':').collect::<Vec<_>>().as_slice() {
-        [id] => Some(id),
-        ["arn", _, "iam", "", id, "root"] => Some(id),
+        [id] | ["arn", _, "iam", "", id, "root"] => Some(id),
         _ => None,
     }
 }

@@ -61,6 +61,9 @@ pub fn evaluate(desired: &S3Encryption, snapshot: &Snapshot) -> Vec<Finding> {
     findings
 }
 
+/// So many of the named keys stand in a finding: each bucket has one, and the spec has them all.
+const NAMED_KEYS: usize = 3;
+
 const OTHER_OWNER: &str = "the bucket's name belongs to another account by now: it was not judged";
 
 impl Outcome {
@@ -80,7 +83,12 @@ impl Bench<'_> {
         match check {
             Check::EncryptionAlgorithm => self.desired.minimum_algorithm.map_or("", word).to_owned(),
             Check::KmsKey => match &self.desired.kms_keys {
-                Some(names) => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                Some(names) => {
+                    let more = names.len().saturating_sub(NAMED_KEYS);
+                    let first: Vec<_> = names.iter().take(NAMED_KEYS).map(ToString::to_string).collect();
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    format!("{}{more}", first.join(", "))
+                }
                 None => "a customer-managed key".to_owned(),
             },
             Check::KmsKeyUsable => "a usable key".to_owned(),

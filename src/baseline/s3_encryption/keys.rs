@@ -123,7 +123,7 @@ pub(super) fn is_wanted(
         KeyRef::AwsManaged => return Judged::Bad("the bucket uses the AWS-managed key aws/s3".to_owned()),
         KeyRef::AliasByName(alias) => {
             return Judged::Bad(format!(
-                "{} is an alias by name alone: it is resolved in the account of whoever uploads. Name the key by its ARN",
+                "{} is an alias by name alone, resolved in the account of whoever uploads: name the key by its ARN",
                 alias.text.rsplit_once(':').map_or("the key", |(_, name)| name)
             ));
         }

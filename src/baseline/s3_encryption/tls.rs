@@ -10,8 +10,10 @@
 use crate::baseline::policy_document::pattern::{covers_below, matches, meets_below};
 use crate::baseline::policy_document::{Among, Condition, Effect, PolicyDocument, Principals, Statement};
 
-/// At most this many statements are named, each by this many characters: the rest is for whoever reads the policy.
+/// At most this many statements are named, each with this many gaps and words of this many characters: the rest is for
+/// whoever reads the policy.
 const NAMED_STATEMENTS: usize = 3;
+const NAMED_GAPS: usize = 3;
 const NAME_LENGTH: usize = 64;
 
 /// What happens to requests without TLS.
@@ -41,6 +43,7 @@ pub(super) fn judge(document: &PolicyDocument, bucket_arn: &str) -> PlainHttp {
             covered.bucket |= reach.bucket;
             covered.objects |= reach.objects;
         }
+        narrowed.truncate(NAMED_GAPS);
         narrowed.extend(missing(reach).map(|missing| format!("it does not cover {missing}")));
         if is_about_tls(statement) {
             gaps.push(format!("{}: {}", name(statement), narrowed.join(", ")));
@@ -147,10 +150,9 @@ fn narrows(condition: &Condition) -> Option<String> {
     let accepts_false = condition.values.iter().any(|value| value.eq_ignore_ascii_case("false"));
     if is(condition, SECURE_TRANSPORT) {
         match operator {
-            "bool" | "boolifexists" if accepts_false => None,
+            // Null false asks for the key to be there, which it always is.
+            "bool" | "boolifexists" | "null" if accepts_false => None,
             "bool" | "boolifexists" => Some("it does not deny aws:SecureTransport false".to_owned()),
-            // The key is always there.
-            "null" if accepts_false => None,
             _ => Some(format!("it compares aws:SecureTransport by {}", shortened(&condition.operator))),
         }
     } else if is(condition, TLS_VERSION) {
@@ -194,12 +196,12 @@ mod tests {
         statement
     }
 
-    fn judged(statements: Value) -> PlainHttp {
-        let document = json!({"Version": "2012-10-17", "Statement": statements});
+    fn judged(statements: impl Into<Value>) -> PlainHttp {
+        let document = json!({"Version": "2012-10-17", "Statement": statements.into()});
         judge(&PolicyDocument::from_json(&document).unwrap(), BUCKET)
     }
 
-    fn gap(statements: Value) -> String {
+    fn gap(statements: impl Into<Value>) -> String {
         match judged(statements) {
             PlainHttp::Denied => panic!("no gap was found"),
             PlainHttp::Gap(gap) => gap,
@@ -284,7 +286,7 @@ mod tests {
             (json!({"Action": null, "NotAction": "s3:GetObject"}), "NotAction spares"),
             (json!({"Action": null, "NotAction": "*"}), "NotAction spares"),
             (
-                json!({"Condition": {"Bool": {"aws:SecureTransport": "false"}, "StringEquals": {"aws:SourceVpc": "v"}}}),
+                json!({"Condition": {"Bool": {"aws:SecureTransport": "false"}, "StringEquals": {"aws:SourceVpc": 1}}}),
                 "only under StringEquals aws:SourceVpc",
             ),
             (
@@ -360,7 +362,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_policy_panics(json in any_json(), bucket in ".*") {
-            let wrapped = json!({"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Condition": json}]});
+            let wrapped = json!({"Effect": "Deny", "Principal": "*", "Action": "*", "Condition": json});
+            let wrapped = json!({"Statement": wrapped});
             for document in [&json, &wrapped] {
                 if let Ok(document) = PolicyDocument::from_json(document) {
                     let _ = judge(&document, &bucket);
