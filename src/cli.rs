@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::manifests::ManifestError;
+use crate::settings::Settings;
 use crate::telemetry::TelemetryArgs;
 use crate::validate::SchemaError;
 
@@ -40,6 +41,10 @@ pub struct Cli {
 /// Everything that the binary does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the operator: evaluate accounts continuously and report in the status of their baselines.
+    Controller(Settings),
+    /// Evaluate live AWS accounts against baselines, without a cluster; reads only, changes nothing.
+    Audit(audit::AuditArgs),
     /// What needs neither a cluster nor AWS.
     #[command(flatten)]
     Offline(Offline),

@@ -9,7 +9,6 @@ mod conditions;
 mod context;
 mod entries;
 mod schedule;
-mod selector;
 mod status;
 mod write;
 
@@ -28,23 +27,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::context::Context;
-pub use self::selector::{LabelSelector, SelectorError};
 use crate::api::{AccountBaseline, AwsAccount};
 use crate::engine::cloud::CloudProvider;
+use crate::settings::Settings;
 
 /// An object that may be malformed: one bad object must not stop the watch of the others.
 type Guarded<K> = DeserializeGuard<K>;
-
-/// How the operator works.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Only accounts with these labels are handled, and the baselines that name them.
-    pub selector: LabelSelector,
-    /// How many accounts are evaluated at the same time.
-    pub concurrency: u16,
-    /// The longest that one evaluation may take.
-    pub account_timeout: Duration,
-}
 
 /// Runs until `stop` is cancelled and what was under way has ended.
 pub async fn run(client: Client, provider: Arc<dyn CloudProvider>, settings: Settings, stop: CancellationToken) {

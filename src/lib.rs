@@ -18,5 +18,6 @@ pub mod controller;
 pub mod engine;
 pub mod manifests;
 pub mod render;
+pub mod settings;
 pub mod telemetry;
 pub mod validate;

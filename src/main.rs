@@ -1,9 +1,16 @@
 //! The binary: parses the command line, sets up logs, wires, and turns the outcome into an exit code.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use plumbline::cli::{self, Cli, Command, Exit};
-use plumbline::telemetry;
+use anyhow::Context;
+use plumbline::aws::{Aws, AwsSettings};
+use plumbline::cli::audit::AuditArgs;
+use plumbline::cli::{self, Cli, Command, Console, Exit};
+use plumbline::settings::Settings;
+use plumbline::{controller, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let cli = match cli::parse() {
@@ -19,9 +26,36 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<Exit> {
-    telemetry::init(&cli.telemetry, "warn")?;
+#[tokio::main]
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let level = if matches!(cli.command, Command::Controller(_)) { "info" } else { "error" };
+    telemetry::init(&cli.telemetry, level)?;
     match cli.command {
+        Command::Controller(settings) => operate(settings).await,
+        Command::Audit(args) => audit(&args).await,
         Command::Offline(command) => Ok(cli::offline(command)?),
     }
+}
+
+async fn operate(settings: Settings) -> anyhow::Result<Exit> {
+    let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
+    let provider = Arc::new(Aws::new(AwsSettings::default()).await);
+    let stop = CancellationToken::new();
+    let mut terminated = signal(SignalKind::terminate())?;
+    let stopper = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        stopper.cancel();
+    });
+    controller::run(client, provider, settings, stop).await;
+    Ok(Exit::Ok)
+}
+
+async fn audit(args: &AuditArgs) -> anyhow::Result<Exit> {
+    let provider = Aws::new(AwsSettings::default()).await;
+    let (mut stdin, mut stdout) = (std::io::stdin(), std::io::stdout());
+    Ok(cli::audit::run(args, &provider, Console::of_process(&mut stdin, &mut stdout)).await?)
 }

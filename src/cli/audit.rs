@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::declared::{self, Declared};
 use super::preset::Preset;
@@ -19,6 +19,7 @@ use crate::engine::cloud::{CloudProvider, Target};
 use crate::engine::{self, AssessError, Assessment, Progress, RegionSelection};
 use crate::manifests::{ManifestError, Problem};
 use crate::render::{self, AuditReport, Format, Judged, RenderError, named_controls};
+use crate::settings::duration;
 use crate::validate::SchemaError;
 
 /// How many accounts are judged at the same time: each reads up to 16 units at once.
@@ -213,11 +214,6 @@ fn write(out: &mut dyn Write, text: &str) -> Result<(), AuditError> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(AuditError::Write(error)),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    parsed.filter(|duration| !duration.is_zero()).ok_or_else(|| "write a time such as 90s, 10m or 1h30m".to_owned())
 }
 
 /// One sentence an account, each of them once.

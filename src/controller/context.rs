@@ -9,10 +9,11 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
+use super::Guarded;
 use super::schedule::Attempt;
-use super::{Guarded, Settings};
 use crate::api::{AccountBaseline, AwsAccount, FLUX_REQUESTED_AT, REQUESTED_AT};
 use crate::engine::cloud::CloudProvider;
+use crate::settings::Settings;
 
 /// Shared by all passes.
 pub(super) struct Context {

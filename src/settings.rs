@@ -1,0 +1,35 @@
+//! The operator's settings: flags, each also an environment variable. No IO.
+
+mod selector;
+
+use std::time::Duration;
+
+use clap::Args;
+
+pub use self::selector::{LabelSelector, SelectorError};
+use crate::api::BaselineDuration;
+
+/// How the operator works.
+#[derive(Clone, Debug, Args)]
+pub struct Settings {
+    /// Handle only the `AwsAccounts` with these labels, and the baselines that name them
+    #[arg(long, env = "PLUMBLINE_SELECTOR", default_value = "", hide_default_value = true)]
+    pub selector: LabelSelector,
+    /// How many accounts are evaluated at the same time
+    #[arg(long, env = "PLUMBLINE_CONCURRENCY", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// Give up on an account after this time; what was not read by then is Unknown
+    #[arg(long, env = "PLUMBLINE_ACCOUNT_TIMEOUT", value_name = "DURATION", default_value = "10m",
+        value_parser = duration)]
+    pub account_timeout: Duration,
+}
+
+/// Reads a duration of hours, minutes and seconds from the command line.
+///
+/// # Errors
+///
+/// A sentence that says what a duration looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = BaselineDuration::from(text).to_duration();
+    parsed.ok_or_else(|| "must be hours, minutes and seconds, such as 90s, 10m or 1h30m".to_owned())
+}
