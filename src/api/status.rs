@@ -32,7 +32,7 @@ pub struct AccountBaselineStatus {
     pub coverage: Option<CoverageStatus>,
     /// One entry for each control that the spec names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub controls: Vec<ControlStatus>,
     /// What fails, worst first. Bounded: `driftTotal` has the true number.
     #[serde(skip_serializing_if = "Vec::is_empty")]

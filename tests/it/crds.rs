@@ -1,6 +1,7 @@
 //! The CRDs on a real API server.
 
 use std::process::Command;
+use std::time::Duration;
 
 use plumbline_rig::controlplane::{manifests, tools};
 
@@ -17,9 +18,15 @@ async fn kubectl_explains_a_field_with_its_unit_and_an_example() {
     let kubectl = tools().await.unwrap().join("kubectl");
     let kubeconfig = cluster().await.admin_kubeconfig();
     let explained = |path: &str| {
-        let output = Command::new(&kubectl).env("KUBECONFIG", kubeconfig).args(["explain", path]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        // The API server publishes the schema of a new kind some seconds after it serves the kind.
+        for _ in 0..100 {
+            let output = Command::new(&kubectl).env("KUBECONFIG", kubeconfig).args(["explain", path]).output().unwrap();
+            if output.status.success() {
+                return String::from_utf8(output.stdout).unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        panic!("{path} is not explained");
     };
     assert!(explained("accountbaseline.spec.controls.passwordPolicy.maxPasswordAge").contains("days"));
     assert!(explained("accountbaseline.spec.controls.securityGroups.allowedIngress.ports").contains("8000-8080"));

@@ -1,1 +1,5 @@
-//! Integration tests.
+//! Integration tests, in one binary so that linking happens once.
+
+mod crds;
+mod operator;
+mod support;

@@ -187,7 +187,8 @@ async fn a_suspended_baseline_is_not_evaluated_and_keeps_what_was_seen() {
     let _operator = world.operator();
     let before = world.evaluated(1).await;
     world.baseline(PASSWORDS, ", suspend: true").await;
-    let suspended = |baseline: &AccountBaseline| verdict(baseline, "Ready") == Some(("True".into(), "Suspended".into()));
+    let suspended =
+        |baseline: &AccountBaseline| verdict(baseline, "Ready") == Some(("True".into(), "Suspended".into()));
     let after = world.until("suspended", suspended).await;
     assert_eq!(after.status.unwrap().drift, before.status.unwrap().drift);
     let reads = world.aws.proxy().count("iam", "GetAccountPasswordPolicy");
@@ -213,9 +214,8 @@ async fn a_baseline_waits_for_its_account_and_says_so() {
     assert_eq!(verdict(&baseline, "Compliant"), Some(("True".into(), "AllPassing".into())));
 
     Api::<AwsAccount>::all(world.client.clone()).delete(&world.id, &kube::api::DeleteParams::default()).await.unwrap();
-    let gone = |baseline: &AccountBaseline| {
-        verdict(baseline, "Ready") == Some(("False".into(), "AccountNotFound".into()))
-    };
+    let gone =
+        |baseline: &AccountBaseline| verdict(baseline, "Ready") == Some(("False".into(), "AccountNotFound".into()));
     world.until("without its account", gone).await;
 }
 
@@ -273,9 +273,8 @@ async fn a_role_that_cannot_be_assumed_is_said_and_tried_again() {
     world.account(&seeded.account_id, "").await;
     world.baseline(PASSWORDS, "").await;
     let _operator = world.operator();
-    let away = |baseline: &AccountBaseline| {
-        verdict(baseline, "Ready") == Some(("False".into(), "AccountUnreachable".into()))
-    };
+    let away =
+        |baseline: &AccountBaseline| verdict(baseline, "Ready") == Some(("False".into(), "AccountUnreachable".into()));
     let baseline = world.until("unreachable", away).await;
     let message = condition(&baseline.status.as_ref().unwrap().conditions, "Ready").unwrap().message.clone();
     assert!(message.contains("PlumblineAudit"), "{message}");
