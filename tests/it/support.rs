@@ -120,7 +120,7 @@ impl World {
             .clear_env();
         let environment = self.aws.environment(OPERATORS_ACCOUNT);
         let program = environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
-        program.env("KUBECONFIG", &self.kubeconfig).env("PLUMBLINE_LOG", "debug").start().unwrap()
+        program.env("KUBECONFIG", &self.kubeconfig).env("PLUMBLINE_LOG", "info,plumbline=debug").start().unwrap()
     }
 
     /// What the operator logged.
