@@ -1,3 +1,5 @@
+#![expect(clippy::format_collect, reason = "answers of a server, written to be read")]
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -1,3 +1,5 @@
+#![expect(clippy::format_collect, reason = "answers of a server, written to be read")]
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -237,11 +239,9 @@ async fn mfa_17_administrators_are_put_together_from_all_pages() {
         + &member("managed", "", &attached, "")
         + &member("grouped", "", "", "<member>admins</member>")
         + &member("reader", "", "", "");
-    let group = format!(
-        "<member><GroupName>admins</GroupName><GroupPolicyList/><AttachedManagedPolicies><member>\
+    let group = "<member><GroupName>admins</GroupName><GroupPolicyList/><AttachedManagedPolicies><member>\
          <PolicyName>A</PolicyName><PolicyArn>arn:aws:iam::aws:policy/AdministratorAccess</PolicyArn></member>\
-         </AttachedManagedPolicies></member>"
-    );
+         </AttachedManagedPolicies></member>";
     let policy = format!(
         "<member><Arn>{own}</Arn><DefaultVersionId>v2</DefaultVersionId><PolicyVersionList><member>\
          <Document>%7B%7D</Document><VersionId>v1</VersionId><IsDefaultVersion>false</IsDefaultVersion></member>\

@@ -1,3 +1,5 @@
+#![expect(clippy::format_collect, reason = "answers of a server, written to be read")]
+
 use super::*;
 use crate::aws::testing::{ACCOUNT, Answer, Request, complete, fast, ok, s3_error, serve, unknown};
 use crate::engine::cloud::Cloud;
