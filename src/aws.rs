@@ -192,3 +192,6 @@ impl Edge {
         aws_sdk_kms::Client::from_conf(config.build())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,10 +255,11 @@ fn unreadable(place: &str, status: u16, request_id: Option<&str>) -> Cause {
 
 /// No answer at all: no credentials, no session, no network, or an answer that broke off.
 fn undelivered(place: &str, error: &(dyn Error + 'static)) -> Cause {
+    // The session's own cause lies below the SDK's error for "no credentials", so it is looked for first.
+    if let Some(cause) = layers(error).find_map(|layer| layer.downcast_ref::<Cause>()) {
+        return cause.clone();
+    }
     for layer in layers(error) {
-        if let Some(cause) = layer.downcast_ref::<Cause>() {
-            return cause.clone();
-        }
         if let Some(fault) = layer.downcast_ref::<TransportError>() {
             let class = match fault {
                 TransportError::Timeout(_) => CauseClass::Unreachable,

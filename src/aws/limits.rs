@@ -15,9 +15,9 @@ use super::settings::{AwsSettings, Rate};
 /// A token bucket.
 pub(super) type Limiter = governor::DefaultDirectRateLimiter;
 
-/// A retry costs 5 or 10 tokens, so after 50 to 100 retries an account gets an answer's first attempt alone ...
+/// A retry costs 5 to 14 tokens: after some dozens of vain retries a call of the account has an attempt or two ...
 const RETRY_BUDGET: usize = 500;
-/// ... and then a retry every other second, until AWS has recovered.
+/// ... and then about one retry every other second, for all its calls together, until AWS has recovered.
 const RETRY_REFILL: f32 = 2.5;
 
 /// The limits of one account.

@@ -127,17 +127,13 @@ impl<'a> Row<'a> {
         value.ok_or_else(|| malformed(GET_CREDENTIAL_REPORT, format!("the report has no column {name}")))
     }
 
-    fn odd(&self, name: &str, value: &str) -> Cause {
-        malformed(GET_CREDENTIAL_REPORT, format!("the column {name} of the report holds {value:?}"))
-    }
-
     /// True or false. Root's row says of what its partition lacks that it is not supported, so that it is not there.
     fn flag(&self, name: &str) -> Result<bool, Cause> {
         match self.column(name)? {
             value if value.eq_ignore_ascii_case("true") => Ok(true),
             value if value.eq_ignore_ascii_case("false") => Ok(false),
             "not_supported" | "N/A" if self.column("user")? == ROOT => Ok(false),
-            value => Err(self.odd(name, value)),
+            value => Err(odd(name, value)),
         }
     }
 
@@ -153,9 +149,13 @@ impl<'a> Row<'a> {
         match self.column(name)? {
             "N/A" | "no_information" => Ok(LastUsed::Never),
             "not_supported" => Ok(LastUsed::NotSupported),
-            value => value.parse().map(LastUsed::At).map_err(|_| self.odd(name, value)),
+            value => value.parse().map(LastUsed::At).map_err(|_| odd(name, value)),
         }
     }
+}
+
+fn odd(column: &str, value: &str) -> Cause {
+    malformed(GET_CREDENTIAL_REPORT, format!("the column {column} of the report holds {value:?}"))
 }
 
 /// The later of two uses; a time says more than none.

@@ -5,6 +5,7 @@
 use std::error::Error;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::BlockedEncryptionTypes;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
@@ -56,7 +57,7 @@ impl Account {
         let (rule, default) = rule
             .zip(default)
             .ok_or_else(|| malformed(GET_BUCKET_ENCRYPTION, format!("{} has no default rule", bucket.name)))?;
-        let blocked = rule.blocked_encryption_types().map(|blocked| blocked.encryption_type()).unwrap_or_default();
+        let blocked = rule.blocked_encryption_types().map(BlockedEncryptionTypes::encryption_type).unwrap_or_default();
         let encryption = BucketEncryption {
             algorithm: default.sse_algorithm().as_str().to_owned(),
             kms_key_id: default.kms_master_key_id().filter(|id| !id.is_empty()).map(str::to_owned),

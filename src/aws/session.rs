@@ -18,11 +18,11 @@ use crate::baseline::{AccountIdentity, Cause};
 use crate::engine::cloud::Target;
 
 /// Credentials are renewed when they are this close to their end: longer than an evaluation's calls wait for.
-const RENEW_BEFORE: Duration = Duration::from_secs(300);
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// If renewing fails, they are used until this close to it.
 const USE_UNTIL: Duration = Duration::from_secs(30);
 /// Credentials without an end (a profile's keys) are looked up again after this, since files are rotated.
-const LOOK_AGAIN: Duration = Duration::from_secs(900);
+const LOOK_AGAIN: Duration = Duration::from_mins(15);
 
 /// Credentials that are shared and renewed in time.
 pub(super) struct Session {
@@ -159,3 +159,6 @@ impl ProvideCredentials for Shared {
         })
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -76,7 +76,7 @@ impl Default for AwsSettings {
             // STS grants 600 a second to the caller's account; one session an hour and account is needed.
             sts: Rate::new(20, 50),
             // The most that AWS allows where the operator's own identity is a role (role chaining).
-            session_length: Duration::from_secs(3600),
+            session_length: Duration::from_hours(1),
             // A small account's report takes seconds, one of 5,000 users minutes: 1, 2, 4, 8, then every 16 s, 5 minutes.
             report_poll: Duration::from_secs(1),
             report_tries: 22,

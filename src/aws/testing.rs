@@ -171,7 +171,7 @@ pub(super) fn aws(endpoint: &str, credentials: Option<Credentials>, settings: Aw
 impl Server {
     /// The account, by the caller's own identity.
     pub(super) fn account(&self) -> Account {
-        self.account_by(None, Duration::from_secs(60))
+        self.account_by(None, Duration::from_mins(1))
     }
 
     pub(super) fn account_by(&self, role_name: Option<&str>, deadline: Duration) -> Account {
@@ -235,7 +235,7 @@ async fn converse(
             stream.write_all(format!("{head}{}", &body[..body.len() / 2]).as_bytes()).await
         }
         Answer::Hang => {
-            tokio::time::sleep(Duration::from_secs(600)).await;
+            tokio::time::sleep(Duration::from_mins(10)).await;
             Ok(())
         }
     };

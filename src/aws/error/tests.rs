@@ -192,12 +192,12 @@ async fn the_accounts_deadline_ends_every_read() {
 async fn nothing_that_listens_is_unreachable_and_no_credentials_are_said() {
     let cloud =
         aws("http://127.0.0.1:1", Some(aws_credential_types::Credentials::new("a", SECRET, None, None, "t")), fast());
-    let cloud = cloud.cloud(&target(None), Duration::from_secs(60)).await.unwrap();
+    let cloud = cloud.cloud(&target(None), Duration::from_mins(1)).await.unwrap();
     let cause = cloud.identity().await.unwrap_err();
     assert_eq!(cause.class, CauseClass::Unreachable);
     assert!(!cause.message.contains(SECRET));
 
-    let cloud = aws("http://127.0.0.1:1", None, fast()).cloud(&target(None), Duration::from_secs(60)).await.unwrap();
+    let cloud = aws("http://127.0.0.1:1", None, fast()).cloud(&target(None), Duration::from_mins(1)).await.unwrap();
     let cause = cloud.identity().await.unwrap_err();
     assert_eq!(cause.class, CauseClass::Credentials);
     assert!(cause.message.starts_with("there are no AWS credentials that can be used"), "{cause}");

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Who is granted what, collected page by page in any order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub fn grants_everything(document: &Value) -> bool {
 
 fn allows_everything(statement: &Value) -> bool {
     let allows = member(statement, "Effect").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case("Allow"));
-    let unconditional = member(statement, "Condition").is_none_or(|it| it.as_object().is_some_and(|it| it.is_empty()));
+    let unconditional = member(statement, "Condition").is_none_or(|it| it.as_object().is_some_and(Map::is_empty));
     // `*`, `**` and `*:*` are every action; `NotAction` and `NotResource` leave something out.
     let every_action = any_of(statement, "Action", |it| !it.is_empty() && it.split(':').all(is_stars));
     allows && unconditional && every_action && any_of(statement, "Resource", is_stars)
@@ -76,10 +76,10 @@ fn is_stars(text: &str) -> bool {
 }
 
 /// Whether a string, or one of a list of strings, is such a one.
-fn any_of(statement: &Value, name: &str, test: impl Fn(&str) -> bool) -> bool {
+fn any_of(statement: &Value, name: &str, fits: impl Fn(&str) -> bool) -> bool {
     match member(statement, name) {
-        Some(Value::String(text)) => test(text),
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).any(test),
+        Some(Value::String(text)) => fits(text),
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).any(fits),
         _ => false,
     }
 }
