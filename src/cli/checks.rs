@@ -128,10 +128,10 @@ fn cells(row: &Row) -> [String; 9] {
 
 fn table(rows: &[Row]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(HEADER);
     table.add_rows(rows.iter().map(cells));
-    table.to_string()
+    table.trim_fmt()
 }
 
 fn markdown(rows: &[Row]) -> String {
