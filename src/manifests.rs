@@ -337,7 +337,8 @@ mod tests {
     #[test]
     fn a_kind_or_version_that_does_not_exist_is_no_other_kind() {
         let manifests = from_stdin(
-            "apiVersion: plumbline.dev/v1alpha1\nkind: AWSAccount\n---\napiVersion: plumbline.dev/v2\nkind: AwsAccount\n",
+            "apiVersion: plumbline.dev/v1alpha1\nkind: AWSAccount\n---\napiVersion: plumbline.dev/v2\n\
+             kind: AwsAccount\n",
         );
         let problems: Vec<_> = manifests.problems.iter().map(ToString::to_string).collect();
         assert_eq!(problems.len(), 2);

@@ -61,7 +61,8 @@ pub struct AccountRef {
     /// The name of the AwsAccount. Example: `payments-prod`.
     #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [
         {"rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
-         "message": "must be the name of an AwsAccount: lower case letters, digits, '-' and '.', such as payments-prod"},
+         "message": "must be the name of an AwsAccount: lower case letters, digits, '-' and '.', such as \
+                     payments-prod"},
     ]))]
     pub name: String,
 }
