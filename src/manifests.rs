@@ -150,7 +150,7 @@ fn dotted(pointer: &str) -> String {
     let mut path = String::new();
     for token in pointer.split('/').skip(1) {
         if token.bytes().all(|byte| byte.is_ascii_digit()) && !path.is_empty() {
-            path.push_str(&format!("[{token}]"));
+            path.extend(["[", token, "]"]);
         } else {
             if !path.is_empty() {
                 path.push('.');

@@ -1,5 +1,7 @@
 //! The kind `AwsAccount`: an account that the operator can reach.
 
+#![expect(clippy::duplicated_attributes, reason = "two print columns may have one type")]
+
 use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;

@@ -1,5 +1,7 @@
 //! The kind `AccountBaseline`: the desired baseline of one account.
 
+#![expect(clippy::duplicated_attributes, reason = "two print columns may have one type")]
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -47,7 +47,7 @@ fn a_rule_inside_a_list_stands_on_the_line_of_its_item() {
         "        - 80-22",
         "      cidrs: [\"0.0.0.0/0\"]",
     ];
-    let text: String = lines.iter().map(|line| format!("    {line}\n")).collect();
+    let text = format!("    {}\n", lines.join("\n    "));
     let found = problems(&format!("{BASELINE}{text}"));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with("<stdin>:12: spec.controls.securityGroups.allowedIngress[0].ports[1]: "), "{found:?}");

@@ -24,9 +24,6 @@ pub(crate) struct Row {
     /// The patch is an edit of the good object, and only refused as such.
     #[serde(default)]
     pub(crate) update: bool,
-    /// A field that does not exist: the API server refuses it only under strict field validation.
-    #[serde(default)]
-    pub(crate) unknown: bool,
 }
 
 impl Row {

@@ -1,5 +1,7 @@
 //! Integration tests: black box, a module for each subject. One binary, so that linking happens once.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test that panics fails")]
+
 mod bad_manifests;
 mod layout;
 mod validate;
