@@ -8,7 +8,8 @@
 //! [`api`] is the custom resources, data only. [`baseline`] is the pure core: from what was observed and what is
 //! desired to findings. [`engine`] runs an assessment over the trait [`engine::cloud::Cloud`] and knows neither
 //! Kubernetes nor an SDK. [`aws`] implements that trait, [`controller`] is the operator, [`cli`] the command line and
-//! [`render`] its formats. Dependencies point from the edges to the core; `tests/it/layout.rs` fails on any other arrow.
+//! [`render`] its formats; [`manifests`] and [`validate`] read the resources from files. Dependencies point from the
+//! edges to the core; `tests/it/layout.rs` fails on any other arrow.
 
 pub mod api;
 pub mod aws;

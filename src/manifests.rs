@@ -150,7 +150,7 @@ fn dotted(pointer: &str) -> String {
     let mut path = String::new();
     for token in pointer.split('/').skip(1) {
         if token.bytes().all(|byte| byte.is_ascii_digit()) && !path.is_empty() {
-            path.push_str(&format!("[{token}]"));
+            path.extend(["[", token, "]"]);
         } else {
             if !path.is_empty() {
                 path.push('.');
@@ -337,7 +337,8 @@ mod tests {
     #[test]
     fn a_kind_or_version_that_does_not_exist_is_no_other_kind() {
         let manifests = from_stdin(
-            "apiVersion: plumbline.dev/v1alpha1\nkind: AWSAccount\n---\napiVersion: plumbline.dev/v2\nkind: AwsAccount\n",
+            "apiVersion: plumbline.dev/v1alpha1\nkind: AWSAccount\n---\napiVersion: plumbline.dev/v2\n\
+             kind: AwsAccount\n",
         );
         let problems: Vec<_> = manifests.problems.iter().map(ToString::to_string).collect();
         assert_eq!(problems.len(), 2);

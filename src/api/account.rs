@@ -1,5 +1,7 @@
 //! The kind `AwsAccount`: an account that the operator can reach.
 
+#![expect(clippy::duplicated_attributes, reason = "two print columns may have one type")]
+
 use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -46,8 +48,8 @@ pub struct AwsAccountSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [
         {"rule": "self.matches('^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')",
-         "message": "must be the name of an IAM role, such as PlumblineAudit, or security/PlumblineAudit where it has a \
-                     path; no ARN"},
+         "message": "must be the name of an IAM role, such as PlumblineAudit, with its path where it has one, such as \
+                     security/PlumblineAudit; no ARN"},
     ]))]
     pub audit_role_name: Option<String>,
 

@@ -32,6 +32,7 @@ pub struct Controls {
 /// The desired IAM password policy. An account without a policy of its own is judged by AWS's default policy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the IAM API's own shape")]
 pub struct PasswordPolicyControl {
     /// The least number of characters, 6 to 128. AWS's default is 8. Example: `14`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -238,6 +239,7 @@ impl Default for PublicThreshold {
      "message": "kmsKeys and requireCustomerManagedKey need minimumAlgorithm SseKms or DsseKms: SSE-S3 has no key of \
                  yours"},
 ]))]
+#[expect(clippy::struct_excessive_bools, reason = "independent wishes, each of which may be absent")]
 pub struct S3Encryption {
     /// The weakest default encryption that passes: `SseS3` (S3's own keys), `SseKms` (KMS) or `DsseKms` (KMS, twice),
     /// from the weakest to the strongest. Omitted: the algorithm is not judged.

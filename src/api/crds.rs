@@ -28,6 +28,7 @@ fn finish(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {
         if let Some(status) = schema.pointer_mut("/properties/status") {
             // Status is written whole: a default would only say what nobody observed.
             each_node(status, &mut |node| drop(node.remove("default")));
+            each_node(status, &mut require_keys);
             // kstatus reads a fresh object as not yet current only if the generation it speaks of differs.
             if let Some(status) = status.as_object_mut() {
                 status.insert("default".to_owned(), json!({"observedGeneration": -1}));
@@ -35,6 +36,19 @@ fn finish(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {
         }
     }
     Ok(crd)
+}
+
+/// The API server demands the keys of a list that is a map.
+fn require_keys(node: &mut Map<String, Value>) {
+    let keys = node.get("x-kubernetes-list-map-keys").and_then(Value::as_array).cloned();
+    let items = node.get_mut("items").and_then(Value::as_object_mut);
+    if let (Some(mut keys), Some(items)) = (keys, items) {
+        let required = items.entry("required").or_insert_with(|| json!([])).as_array_mut();
+        if let Some(required) = required {
+            keys.retain(|key| !required.contains(key));
+            required.append(&mut keys);
+        }
+    }
 }
 
 /// Calls `f` with every schema in a schema, the outermost first.

@@ -61,7 +61,8 @@ string_type!(
     /// Examples: `30m`, `1h`, `1h30m`.
     #[schemars(extend("minLength" = 1, "maxLength" = 32, "x-kubernetes-validations" = [
         {"rule": "self.matches('^([0-9]{1,5}(s|m|h)){1,3}$')",
-         "message": "must be a duration of hours, minutes and seconds with at most five digits each, such as 1h or 30m"},
+         "message": "must be a duration of hours, minutes and seconds with at most five digits each, such as 1h or \
+                     30m"},
         {"rule": "!self.matches('^([0-9]{1,5}(s|m|h)){1,3}$') || duration(self) >= duration('1m')",
          "message": "must be at least 1m: AWS limits how often an account can be read"},
     ]))]
@@ -71,7 +72,8 @@ string_type!(
 string_type!(
     /// A number of days. Example: `90d`.
     #[schemars(extend("minLength" = 1, "maxLength" = 16, "x-kubernetes-validations" = [
-        {"rule": "self.matches('^[1-9][0-9]{0,3}d$')", "message": "must be a number of days from 1d to 9999d, such as 90d"},
+        {"rule": "self.matches('^[1-9][0-9]{0,3}d$')",
+         "message": "must be a number of days from 1d to 9999d, such as 90d"},
     ]))]
     Days
 );
@@ -81,7 +83,8 @@ string_type!(
     #[schemars(extend("minLength" = 1, "maxLength" = 43, "x-kubernetes-validations" = [
         {"rule": "isCIDR(self)", "message": "must be a CIDR block, such as 10.0.0.0/8 or 2001:db8::/32"},
         {"rule": "!isCIDR(self) || cidr(self) == cidr(self).masked()",
-         "message": "has address bits behind the prefix: write the network address, such as 10.0.0.0/8, not 10.1.2.3/8"},
+         "message": "has address bits behind the prefix: write the network address, such as 10.0.0.0/8, not \
+                     10.1.2.3/8"},
     ]))]
     Cidr
 );

@@ -1,5 +1,7 @@
 //! The kind `AccountBaseline`: the desired baseline of one account.
 
+#![expect(clippy::duplicated_attributes, reason = "two print columns may have one type")]
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,7 +63,8 @@ pub struct AccountRef {
     /// The name of the AwsAccount. Example: `payments-prod`.
     #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [
         {"rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
-         "message": "must be the name of an AwsAccount: lower case letters, digits, '-' and '.', such as payments-prod"},
+         "message": "must be the name of an AwsAccount: lower case letters, digits, '-' and '.', such as \
+                     payments-prod"},
     ]))]
     pub name: String,
 }

@@ -1,4 +1,5 @@
-//! `plumbline validate -f PATH...`: manifests against the schema and every rule, without a cluster. Reads files, prints.
+//! `plumbline validate -f PATH...`: manifests against the schema and every rule, without a cluster. Reads files and
+//! prints.
 
 use std::collections::BTreeSet;
 use std::io::Write;

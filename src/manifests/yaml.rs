@@ -217,7 +217,8 @@ mod tests {
         let found =
             located("a: yes\nb: \"yes\"\nc: 222222222222\nd: ~\ne: 1.5\nf: -1\n1: x\ntrue: z\ng: 012345678901\n");
         let expected = serde_json::json!({
-            "a": true, "b": "yes", "c": 222_222_222_222_u64, "d": null, "e": 1.5, "f": -1, "1": "x", "true": "z", "g": 12_345_678_901.0
+            "a": true, "b": "yes", "c": 222_222_222_222_u64, "d": null, "e": 1.5, "f": -1, "1": "x", "true": "z",
+            "g": 12_345_678_901.0
         });
         assert_eq!(
             found[0].value, expected,

@@ -1,9 +1,10 @@
 //! The CEL rules of a CRD, asked without an API server. No IO.
 //!
-//! Kubernetes' own functions come with kube's `cel` feature; what it lacks, `type()`, is here. A rule that cannot be
-//! evaluated counts as broken, as it does in the API server.
+//! Kubernetes' own functions come with kube's `cel` feature; what it lacks, `type()`, or reads more leniently than the
+//! API server, `isCIDR()`, is here. A rule that cannot be evaluated counts as broken, as it does in the API server.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use kube::core::cel::cel::objects::{Key, Map};
@@ -30,6 +31,7 @@ impl Rules {
         }
         let mut context = Context::default().with_all();
         context.add_function("type", type_of);
+        context.add_function("isCIDR", is_cidr);
         for name in ["int", "string"] {
             context.add_variable_from_value(name, text(name));
         }
@@ -78,7 +80,6 @@ fn fault(rule: &CompilationResult, pointer: &str) -> Fault {
 }
 
 /// CEL's `type()` for the two types that an int-or-string can have.
-#[expect(clippy::needless_pass_by_value, reason = "what a CEL function is given")]
 #[expect(clippy::unnecessary_wraps, reason = "what a CEL function returns")]
 fn type_of(value: CelValue) -> ResolveResult {
     Ok(match value {
@@ -86,6 +87,19 @@ fn type_of(value: CelValue) -> ResolveResult {
         CelValue::String(_) => text("string"),
         other => text(&other.type_of().to_string()),
     })
+}
+
+/// CEL's `isCIDR()` with the API server's strictness: no leading zeros, no IPv4 inside IPv6, no zone.
+#[expect(clippy::needless_pass_by_value, reason = "what a CEL function is given")]
+fn is_cidr(text: Arc<String>) -> bool {
+    let Some((address, prefix)) = text.split_once('/') else { return false };
+    let bits = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => 128,
+        _ => return false,
+    };
+    let is_number = prefix.bytes().all(|byte| byte.is_ascii_digit()) && (prefix == "0" || !prefix.starts_with('0'));
+    is_number && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= bits)
 }
 
 fn text(text: &str) -> CelValue {
@@ -115,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    fn broken(rule: &str, value: Value) -> usize {
+    fn broken(rule: &str, value: &Value) -> usize {
         let schema = json!({"type": "object", "properties": {"x": {
             "x-kubernetes-validations": [{"rule": rule, "message": "no", "fieldPath": ".y.z"}]
         }}});
@@ -127,15 +141,27 @@ mod tests {
     #[test]
     fn an_int_or_string_knows_which_it_is() {
         let rule = "type(self) == int ? self > 3 : self.matches('^a')";
-        assert_eq!([json!(4), json!("a")].map(|value| broken(rule, value)), [0, 0]);
-        assert_eq!([json!(3), json!("b")].map(|value| broken(rule, value)), [1, 1]);
+        assert_eq!([json!(4), json!("a")].map(|value| broken(rule, &value)), [0, 0]);
+        assert_eq!([json!(3), json!("b")].map(|value| broken(rule, &value)), [1, 1]);
+    }
+
+    #[test]
+    fn a_block_is_read_as_strictly_as_the_api_server_does() {
+        let admitted = ["10.0.0.0/8", "0.0.0.0/0", "1.2.3.4/32", "::/0", "2001:db8::/32", "::1/128"];
+        assert_eq!(admitted.map(|block| broken("isCIDR(self)", &json!(block))), [0; 6]);
+        let refused = ["10.0.0.0", "10.0.0.0/33", "010.0.0.0/8", "10.0.0.0/08", "10.0.0.0/+8", "::ffff:10.0.0.0/104"];
+        assert_eq!(refused.map(|block| broken("isCIDR(self)", &json!(block))), [1; 6]);
+        assert_eq!(
+            ["10.0.0/8", "fe80::1%eth0/64", "/8", ""].map(|block| broken("isCIDR(self)", &json!(block))),
+            [1; 4]
+        );
     }
 
     #[test]
     fn a_rule_that_cannot_be_evaluated_is_broken_and_one_on_a_change_is_not_asked() {
-        assert_eq!(broken("int(self) > 0", json!("x")), 1);
-        assert_eq!(broken("unheardOf(self)", json!("x")), 1);
-        assert_eq!(broken("self == oldSelf", json!("x")), 0);
+        assert_eq!(broken("int(self) > 0", &json!("x")), 1);
+        assert_eq!(broken("unheardOf(self)", &json!("x")), 1);
+        assert_eq!(broken("self == oldSelf", &json!("x")), 0);
     }
 
     #[test]

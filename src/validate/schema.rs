@@ -1,7 +1,7 @@
 //! The schema of a CRD as JSON Schema, and its errors in the words of the API server. No IO.
 //!
-//! Stricter than the API server in one thing: it drops unknown fields unless the client asks otherwise, and a field that
-//! is silently dropped is a check that is silently not made.
+//! Stricter than the API server in one thing: it drops unknown fields unless the client asks otherwise, and a field
+//! that is silently dropped is a check that is silently not made.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};

@@ -38,8 +38,16 @@ fn a_missing_field_stands_on_the_line_of_what_should_hold_it() {
 
 #[test]
 fn a_rule_inside_a_list_stands_on_the_line_of_its_item() {
-    let text = "    securityGroups:\n      allowedIngress:\n        - protocol: tcp\n          ports:\n            - 22\n\
-                \x20           - 80-22\n          cidrs: [\"0.0.0.0/0\"]\n";
+    let lines = [
+        "securityGroups:",
+        "  allowedIngress:",
+        "    - protocol: tcp",
+        "      ports:",
+        "        - 22",
+        "        - 80-22",
+        "      cidrs: [\"0.0.0.0/0\"]",
+    ];
+    let text = format!("    {}\n", lines.join("\n    "));
     let found = problems(&format!("{BASELINE}{text}"));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with("<stdin>:12: spec.controls.securityGroups.allowedIngress[0].ports[1]: "), "{found:?}");

@@ -89,6 +89,10 @@ fn every_list_has_a_type_and_those_of_users_a_maximum() {
     }
     for (path, node) in nodes(&crds, "status").into_iter().filter(|(_, node)| node["type"] == "array") {
         assert!(node["x-kubernetes-list-type"].is_string(), "{path} has no list type");
+        for key in node["x-kubernetes-list-map-keys"].as_array().into_iter().flatten() {
+            let required = node["items"]["required"].as_array().unwrap();
+            assert!(required.contains(key), "{path}: the API server demands that {key} is required");
+        }
     }
 }
 
