@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::cloud::Cloud;
 use super::observe::{self, Scope, regions_in_scope};
 use crate::api::Controls;
-use crate::baseline::{AccountIdentity, Cause, Control, Finding, Observed, password_policy};
+use crate::baseline::{AccountIdentity, Cause, Control, Finding, Observed, password_policy, security_groups};
 
 /// Which regions of an account are judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,6 +119,12 @@ pub async fn assess(
         let snapshot = observe::password_policy(&scope, cloud).await;
         assessment.add(Control::PasswordPolicy, password_policy::evaluate(desired, &snapshot));
         progress.finished(Control::PasswordPolicy);
+    }
+    if let Some(desired) = &controls.security_groups {
+        progress.started(Control::SecurityGroups);
+        let snapshot = observe::security_groups(&scope, desired, cloud, progress).await;
+        assessment.add(Control::SecurityGroups, security_groups::evaluate(desired, &snapshot));
+        progress.finished(Control::SecurityGroups);
     }
     Ok(assessment)
 }

@@ -1,6 +1,10 @@
 //! From a cloud to the snapshots that are judged, one module per control, with the fewest calls that can answer.
 //! IO through the cloud alone.
 
+mod security_groups;
+
+pub(super) use security_groups::observe as security_groups;
+
 use super::assess::RegionSelection;
 use super::cloud::Cloud;
 use crate::api::Controls;
