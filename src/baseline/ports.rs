@@ -58,7 +58,7 @@ pub(crate) fn ports(number: u8, from: u16, to: u16) -> Services {
     Services::of(point(number, from), point(number, to))
 }
 
-/// ICMP and ICMPv6.
+/// ICMP of both families.
 pub(crate) fn icmp() -> Services {
     Services::union([&protocol(ICMP), &protocol(ICMPV6)])
 }

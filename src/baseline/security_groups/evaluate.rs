@@ -43,7 +43,7 @@ pub fn evaluate(desired: &SecurityGroupsControl, snapshot: &Snapshot) -> Vec<Fin
         Err(cause) => vec![Finding::unknown(whole.subject(account, None), whole.desired, cause.clone())],
         Ok((regions, _)) => {
             let mut judge = Judge::new(desired);
-            let region = |region| Region { desired, account, region, whole }.findings(judge.as_mut());
+            let region = |read| Region { desired, account, read, whole }.findings(judge.as_mut());
             regions.iter().flat_map(region).collect()
         }
     }
@@ -118,19 +118,19 @@ impl Whole {
 struct Region<'a> {
     desired: &'a SecurityGroupsControl,
     account: &'a AccountIdentity,
-    region: &'a RegionSnapshot,
+    read: &'a RegionSnapshot,
     whole: Whole,
 }
 
 impl<'a> Region<'a> {
     fn findings(self, judge: Option<&mut Judge>) -> Vec<Finding> {
-        let (rules, at) = match self.region.rules.read() {
+        let (rules, at) = match self.read.rules.read() {
             Ok(read) => read,
             Err(cause) => return vec![self.unread(self.whole, cause)],
         };
-        let judged = judge.map(|judge| judge.region(self.account, self.region)).unwrap_or_default();
+        let judged = judge.map(|judge| judge.region(self.account, self.read)).unwrap_or_default();
         // A list of groups that was not read is one row, however many verdicts wait for a name.
-        let names = self.region.named_groups.as_ref().and_then(|groups| groups.read().err());
+        let names = self.read.named_groups.as_ref().and_then(|groups| groups.read().err());
         let unnamed = names.filter(|_| judged.iter().any(|judged| waits_for_name(&judged.outcome)));
         let mut findings: Vec<Finding> = judged
             .iter()
@@ -138,7 +138,7 @@ impl<'a> Region<'a> {
             .map(|judged| self.ingress(judged, at))
             .collect();
         findings.extend(unnamed.map(|cause| self.unread(self.whole, cause)));
-        if let Some(groups) = &self.region.default_groups {
+        if let Some(groups) = &self.read.default_groups {
             match groups.read() {
                 Ok((groups, groups_at)) => findings.extend(self.default_groups(rules, groups, at.min(groups_at))),
                 Err(cause) if unnamed.is_some_and(|other| same(other, cause)) => {}
@@ -152,27 +152,27 @@ impl<'a> Region<'a> {
     }
 
     fn unread(self, whole: Whole, cause: &Cause) -> Finding {
-        Finding::unknown(whole.subject(self.account, Some(&self.region.region)), whole.desired, cause.clone())
+        Finding::unknown(whole.subject(self.account, Some(&self.read.region)), whole.desired, cause.clone())
     }
 
     fn group_arn(self, id: &str) -> String {
-        self.account.arn("ec2", &self.region.region, &format!("security-group/{id}"))
+        self.account.arn("ec2", &self.read.region, &format!("security-group/{id}"))
     }
 
     fn is_unattached(self, group: &str) -> bool {
-        let attached = self.region.attached.as_ref().and_then(|attached| attached.value());
+        let attached = self.read.attached.as_ref().and_then(|attached| attached.value());
         attached.and_then(|attached| attached.get(group)).is_some_and(|attached| !attached)
     }
 
     fn ingress(self, judged: &Judged<'a>, at: Timestamp) -> Finding {
         let rule = judged.rule;
-        let resource = self.account.arn("ec2", &self.region.region, &format!("security-group-rule/{}", rule.id));
+        let resource = self.account.arn("ec2", &self.read.region, &format!("security-group-rule/{}", rule.id));
         let subject = Subject::new(Check::Ingress, resource, INGRESS_FIELD)
-            .in_region(&self.region.region)
+            .in_region(&self.read.region)
             .of(self.group_arn(&rule.group_id));
         let desired = ingress_desired(self.desired);
         let pass = |subject, message: &str| {
-            Finding::pass(subject, desired, text::opening(judged, self.region), at).with_message(message)
+            Finding::pass(subject, desired, text::opening(judged, self.read), at).with_message(message)
         };
         match &judged.outcome {
             Outcome::IcmpNotJudged => pass(subject, "ICMP is not judged"),
@@ -185,8 +185,8 @@ impl<'a> Region<'a> {
                     has_every_port(&part.services) || REMOTE_ACCESS.iter().any(|port| has_tcp(&part.services, *port))
                 });
                 let severity = if critical { Severity::Critical } else { Severity::High };
-                let message = text::outside(rule, excess, with, self.region);
-                let finding = Finding::fail(subject, desired, text::opening(judged, self.region), at);
+                let message = text::outside(rule, excess, with, self.read);
+                let finding = Finding::fail(subject, desired, text::opening(judged, self.read), at);
                 self.weigh(finding, severity, &rule.group_id, message)
             }
         }
@@ -210,7 +210,7 @@ impl<'a> Region<'a> {
                 Cause::new(CauseClass::Malformed, message)
             }
             (Outcome::Undecided { list: true, .. }, Peer::PrefixList(id)) => {
-                match self.region.prefix_lists.get(id).and_then(|list| list.read().err()) {
+                match self.read.prefix_lists.get(id).and_then(|list| list.read().err()) {
                     Some(cause) => cause.clone(),
                     None => Cause::new(CauseClass::NotFound, format!("prefix list {id} was not read")),
                 }
@@ -239,7 +239,7 @@ impl<'a> Region<'a> {
 
     fn default_group(self, group: &SecurityGroup, count: Option<&RuleCount>, at: Timestamp) -> Finding {
         let subject = Subject::new(Check::DefaultSecurityGroup, self.group_arn(&group.id), DEFAULT_GROUP_FIELD)
-            .in_region(&self.region.region);
+            .in_region(&self.read.region);
         let Some(count) = count else {
             return Finding::pass(subject, EMPTY, EMPTY, at);
         };

@@ -57,7 +57,7 @@ pub(super) struct Judged<'a> {
 /// What the spec says, ready to compare.
 pub(super) struct Judge {
     scope: SecurityGroupScope,
-    judge_icmp: bool,
+    icmp_judged: bool,
     space: PublicSpace,
     entries: Entries,
     icmp: Services,
@@ -87,7 +87,7 @@ impl Judge {
         let allowed = desired.allowed_ingress.as_ref()?;
         Some(Self {
             scope: desired.scope,
-            judge_icmp: desired.judge_icmp,
+            icmp_judged: desired.judge_icmp,
             space: PublicSpace::new(&desired.public_threshold.clone().unwrap_or_default()),
             entries: Entries::new(allowed),
             icmp: icmp(),
@@ -156,7 +156,7 @@ impl Judge {
         };
         let all = opened_by_rule(&rule.protocol, rule.from_port, rule.to_port);
         let judged = all.clone().unwrap_or_default();
-        let judged = if self.judge_icmp { judged } else { judged.subtract(&self.icmp) };
+        let judged = if self.icmp_judged { judged } else { judged.subtract(&self.icmp) };
         Opening { rule, all, source, judged, with: BTreeSet::new() }
     }
 
@@ -194,7 +194,7 @@ impl Judge {
         let Some(all) = &opening.all else {
             return Outcome::Senseless;
         };
-        if !self.judge_icmp && self.icmp.covers(all) {
+        if !self.icmp_judged && self.icmp.covers(all) {
             return Outcome::IcmpNotJudged;
         }
         if opening.judged.is_empty() {
