@@ -221,6 +221,14 @@ fn sg_07_small_sources_that_are_public_together_fail_and_name_each_other() {
 }
 
 #[test]
+fn sg_07_ipv6_is_taken_together_too_and_a_private_source_makes_up_nothing_public() {
+    let six = ["sg-1 tcp 22 2a00::/33", "sg-1 tcp 22 2a00:0:8000::/33", "sg-1 tcp 22 52.0.0.0/9"];
+    assert_eq!(verdicts(&judged(NOTHING_ALLOWED, &six)), "1 Fail, 2 Fail, 3 Pass");
+    let private = ["sg-1 tcp 22 52.0.0.0/9", "sg-1 tcp 22 52.128.0.0/9", "sg-1 tcp 22 10.0.0.0/8"];
+    assert_eq!(verdicts(&judged(NOTHING_ALLOWED, &private)), "1 Fail, 2 Fail, 3 Pass");
+}
+
+#[test]
 fn sg_07_only_one_group_protocol_port_and_family_is_taken_together() {
     for pair in [
         ["sg-1 tcp 22 52.0.0.0/9", "sg-2 tcp 22 52.128.0.0/9"],
