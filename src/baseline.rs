@@ -6,8 +6,11 @@
 
 mod account;
 mod check;
+mod cidr;
 mod finding;
 mod observed;
+mod ports;
+mod ranges;
 mod references;
 mod summary;
 

@@ -1,6 +1,20 @@
 //! The control `securityGroups`: what is observed of rules and groups, and how they are judged. No IO.
+//!
+//! What has no row: rules out of a group, rules whose source is a group, and groups that another account owns.
+
+mod allowed;
+mod evaluate;
+mod judge;
+mod text;
+
+pub use evaluate::{Needs, evaluate, needs};
+
+use std::collections::BTreeMap;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::account::AccountIdentity;
+use super::observed::Observed;
 
 /// In or out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +38,7 @@ pub enum Peer {
 }
 
 /// One rule as `ec2:DescribeSecurityGroupRules` returns it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecurityGroupRule {
     /// `sgr-...`
     pub id: String,
@@ -70,4 +84,45 @@ pub struct PrefixList {
     pub owner_id: String,
     /// The blocks. Empty for a list of AWS's own, whose entries are not read.
     pub cidrs: Vec<IpNet>,
+}
+
+/// Everything that the control is judged by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Whose groups they are.
+    pub account: AccountIdentity,
+    /// The judged regions, sorted by name; unknown where AWS did not list the regions.
+    pub regions: Observed<Vec<RegionSnapshot>>,
+}
+
+/// What was read of one region: the rules, and beyond them only what their verdicts depend on ([`needs`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegionSnapshot {
+    /// The region's name.
+    pub region: String,
+    /// Every rule of the region.
+    pub rules: Observed<Vec<SecurityGroupRule>>,
+    /// The default groups; `None` where they are not judged.
+    pub default_groups: Option<Observed<Vec<SecurityGroup>>>,
+    /// Groups of which an entry with `groupNames` needs the name; `None` where no verdict depends on one.
+    pub named_groups: Option<Observed<Vec<SecurityGroup>>>,
+    /// The prefix lists that judged rules refer to, by id.
+    pub prefix_lists: BTreeMap<String, Observed<PrefixList>>,
+    /// Whether a failing group is attached to any network interface, by the group's id; `None` where nothing fails.
+    pub attached: Option<Observed<BTreeMap<String, bool>>>,
+}
+
+impl RegionSnapshot {
+    /// A region of which the rules alone were read.
+    #[must_use]
+    pub fn new(region: impl Into<String>, rules: Observed<Vec<SecurityGroupRule>>) -> Self {
+        Self {
+            region: region.into(),
+            rules,
+            default_groups: None,
+            named_groups: None,
+            prefix_lists: BTreeMap::new(),
+            attached: None,
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::cloud::Cloud;
 use super::observe::{self, Scope, regions_in_scope};
 use crate::api::{AwsAccountSpec, Controls, MfaControl, RegionName};
 use crate::baseline::{
-    AccountIdentity, Cause, Control, Finding, Observed, Summary, mfa, password_policy, s3_encryption,
+    AccountIdentity, Cause, Control, Finding, Observed, Summary, mfa, password_policy, s3_encryption, security_groups,
 };
 
 /// Which regions of an account are judged.
@@ -129,28 +129,47 @@ pub async fn assess(
         assessment.coverage.regions.clone_from(&regions.judged);
         assessment.coverage.regions_not_enabled.clone_from(&regions.not_enabled);
     }
-    if let Some(desired) = &controls.password_policy {
-        progress.started(Control::PasswordPolicy);
-        let snapshot = observe::password_policy(&scope, cloud).await;
+    // Side by side, so that a control whose service hangs does not use up the time of the others.
+    let Controls { password_policy, mfa, security_groups, s3_encryption } = controls;
+    let observed = futures::join!(
+        observing(Control::PasswordPolicy, progress, password_policy, |_| observe::password_policy(&scope, cloud)),
+        observing(Control::Mfa, progress, mfa, |desired| observe::mfa(&scope, desired, cloud, progress)),
+        observing(Control::SecurityGroups, progress, security_groups, |desired| {
+            observe::security_groups(&scope, desired, cloud, progress)
+        }),
+        observing(Control::S3Encryption, progress, s3_encryption, |desired| {
+            observe::s3_encryption(&scope, desired, cloud, progress)
+        }),
+    );
+    if let (Some(desired), Some(snapshot)) = (password_policy, observed.0) {
         assessment.add(Control::PasswordPolicy, password_policy::evaluate(desired, &snapshot));
-        progress.finished(Control::PasswordPolicy);
     }
-    if let Some(desired) = &controls.mfa {
-        progress.started(Control::Mfa);
-        let snapshot = observe::mfa(desired, &scope, cloud, progress).await;
+    if let (Some(desired), Some(snapshot)) = (mfa, observed.1) {
         assessment.coverage.cover_users(desired, &snapshot);
         assessment.add(Control::Mfa, mfa::evaluate(desired, &snapshot));
-        progress.finished(Control::Mfa);
     }
-    if let Some(desired) = &controls.s3_encryption {
-        progress.started(Control::S3Encryption);
-        let snapshot = observe::s3_encryption(&scope, desired, cloud, progress).await;
-        assessment.coverage.buckets = snapshot.buckets.value().map(|buckets| buckets.judged.len());
-        assessment.coverage.buckets_skipped = snapshot.buckets.value().map(s3_encryption::Buckets::skipped);
+    if let (Some(desired), Some(snapshot)) = (security_groups, observed.2) {
+        assessment.add(Control::SecurityGroups, security_groups::evaluate(desired, &snapshot));
+    }
+    if let (Some(desired), Some(snapshot)) = (s3_encryption, observed.3) {
+        assessment.coverage.cover_buckets(&snapshot);
         assessment.add(Control::S3Encryption, s3_encryption::evaluate(desired, &snapshot));
-        progress.finished(Control::S3Encryption);
     }
     Ok(assessment)
+}
+
+/// Observes a control that the spec names, and tells when it starts and ends.
+async fn observing<'a, D, F: Future>(
+    control: Control,
+    progress: &dyn Progress,
+    desired: &'a Option<D>,
+    observe: impl FnOnce(&'a D) -> F,
+) -> Option<F::Output> {
+    let observation = observe(desired.as_ref()?);
+    progress.started(control);
+    let snapshot = observation.await;
+    progress.finished(control);
+    Some(snapshot)
 }
 
 /// Asks AWS whose account it is before anything else is read.
@@ -174,6 +193,11 @@ impl Coverage {
         self.users = considered.map(|users| users.in_scope);
         self.users_listed = considered.map(|users| users.listed);
         self.credential_report_at = snapshot.report_at();
+    }
+
+    fn cover_buckets(&mut self, snapshot: &s3_encryption::Snapshot) {
+        self.buckets = snapshot.buckets.value().map(|buckets| buckets.judged.len());
+        self.buckets_skipped = snapshot.buckets.value().map(s3_encryption::Buckets::skipped);
     }
 }
 

@@ -3,9 +3,11 @@
 
 mod mfa;
 mod s3_encryption;
+mod security_groups;
 
 pub(super) use mfa::mfa;
 pub(super) use s3_encryption::s3_encryption;
+pub(super) use security_groups::observe as security_groups;
 
 use super::assess::RegionSelection;
 use super::cloud::{Cloud, Region};

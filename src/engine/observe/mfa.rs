@@ -17,8 +17,8 @@ use crate::engine::cloud::Cloud;
 
 /// Reads what the spec needs; `progress` hears of the users that are read one by one.
 pub(in crate::engine) async fn mfa(
-    desired: &MfaControl,
     scope: &Scope,
+    desired: &MfaControl,
     cloud: &dyn Cloud,
     progress: &dyn Progress,
 ) -> Snapshot {
