@@ -230,8 +230,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn blocks_hold_exactly_the_addresses_of_the_set(pairs in prop::collection::vec((any::<u32>(), any::<u32>()), 0..5),
-                                                        six in prop::collection::vec((any::<u128>(), any::<u128>()), 0..3)) {
+        fn blocks_hold_exactly_the_addresses_of_the_set(
+            pairs in prop::collection::vec((any::<u32>(), any::<u32>()), 0..5),
+            six in prop::collection::vec((any::<u128>(), any::<u128>()), 0..3),
+        ) {
             let set = Sources {
                 v4: pairs.into_iter().map(|(from, to)| Interval { from, to }).collect(),
                 v6: six.into_iter().map(|(from, to)| Interval { from, to }).collect(),

@@ -277,7 +277,10 @@ proptest! {
 
     #[test]
     fn no_input_panics(
-        words in prop::collection::vec(("(-1|tcp|udp|icmp|[0-9]{1,4}|.{0,4})", any::<Option<i32>>(), any::<Option<i32>>()), 0..6),
+        words in prop::collection::vec(
+            ("(-1|tcp|udp|icmp|[0-9]{1,4}|.{0,4})", any::<Option<i32>>(), any::<Option<i32>>()),
+            0..6,
+        ),
         peers in prop::collection::vec((any::<u32>(), 0..=32u8, any::<u128>(), 0..=128u8, 0..4), 6),
         entries in prop::collection::vec((".{0,5}", any::<Option<(u16, u16)>>(), ".{0,12}", ".{0,5}"), 0..4),
         thresholds: (i32, i32),
@@ -312,7 +315,10 @@ proptest! {
             scope: if all { SecurityGroupScope::AllSources } else { SecurityGroupScope::PublicSources },
             allowed_ingress: Some(entries.into_iter().map(entry).collect()),
             judge_icmp: true,
-            public_threshold: Some(PublicThreshold { ipv4_prefix_length: thresholds.0, ipv6_prefix_length: thresholds.1 }),
+            public_threshold: Some(PublicThreshold {
+                ipv4_prefix_length: thresholds.0,
+                ipv6_prefix_length: thresholds.1,
+            }),
             require_empty_default_group: true,
         };
         let rules: Vec<SecurityGroupRule> = rules.collect();
