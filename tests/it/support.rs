@@ -41,7 +41,7 @@ pub(crate) async fn cluster() -> &'static ControlPlane {
             let cluster = ControlPlane::shared().await.unwrap();
             cluster.install_crds(&manifests(&file("crds")).unwrap()).await.unwrap();
             let client = cluster.admin_client().await.unwrap();
-            for object in manifests(&file("examples/operator/rbac.yaml")).unwrap() {
+            for object in manifests(&file("tests/operator-rbac.yaml")).unwrap() {
                 match object["kind"].as_str().unwrap() {
                     "ClusterRole" => drop(apply::<ClusterRole>(&client, object).await),
                     "ClusterRoleBinding" => drop(apply::<ClusterRoleBinding>(&client, object).await),

@@ -55,7 +55,7 @@ async fn main() -> Result<()> {
     let kubeconfig = dir.join("kubeconfig");
     fs::copy(cluster.admin_kubeconfig(), &kubeconfig)?;
     let operators = cluster.service_account_kubeconfig("plumbline-system", "plumbline").await?;
-    apply(&cluster.admin_client().await?, Path::new("examples/operator/rbac.yaml")).await?;
+    apply(&cluster.admin_client().await?, Path::new("tests/operator-rbac.yaml")).await?;
     let _operator = start_operator(&operator, &operators, &aws, &dir)?;
 
     let mut env = format!("export KUBECONFIG={}\n", kubeconfig.display());
