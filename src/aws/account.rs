@@ -106,10 +106,9 @@ impl Account {
         }
     }
 
-    /// Waits, but no longer than the deadline.
-    pub(super) async fn pause(&self, operation: Operation, wait: Duration) -> Result<(), Cause> {
-        let paused = tokio::time::timeout_at(self.deadline, tokio::time::sleep(wait)).await;
-        paused.map_err(|_| deadline_exceeded(operation, self.home()))
+    /// The time that is left.
+    pub(super) fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Waits for a lock, but no longer than the deadline.

@@ -6,8 +6,10 @@
 
 use std::sync::Arc;
 
+use aws_sdk_iam::types::ReportStateType;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::account::Account;
 use super::error::{FailureKind, malformed};
@@ -34,16 +36,16 @@ impl Account {
             return Ok(made.clone());
         }
         *cache = None;
-        let made = match self.young_report().await? {
-            Some(made) => made,
-            None => self.new_report().await?,
+        let made = match self.latest_report().await? {
+            Some(made) if is_young(made.1) => made,
+            old => self.new_report(old.map(|(_, at)| at)).await?,
         };
         *cache = Some(made.clone());
         Ok(made)
     }
 
-    /// The report that AWS has, if it is younger than four hours.
-    async fn young_report(&self) -> Result<Option<Made>, Cause> {
+    /// The report that AWS hands out, if there is one.
+    async fn latest_report(&self) -> Result<Option<Made>, Cause> {
         let request = self.iam().get_credential_report().send();
         let answer = match self.call(GET_CREDENTIAL_REPORT, self.home(), request).await {
             Ok(answer) => answer,
@@ -57,20 +59,31 @@ impl Account {
         let incomplete = || malformed(GET_CREDENTIAL_REPORT, "the answer has no content, or not the time it was made");
         let (content, at) = answer.content().zip(answer.generated_time()).ok_or_else(incomplete)?;
         let at = timestamp(GET_CREDENTIAL_REPORT, at)?;
-        if is_young(at) { Ok(Some((Arc::new(parse(content.as_ref())?), at))) } else { Ok(None) }
+        Ok(Some((Arc::new(parse(content.as_ref())?), at)))
     }
 
-    /// Has AWS make a report, and asks for it until it is there.
-    async fn new_report(&self) -> Result<Made, Cause> {
+    /// Has AWS make a report, and asks for it until it is there: not the old one, unless AWS says that it is ready.
+    ///
+    /// The wait takes no more than a third of the account's time, so that the live listing has the rest (MFA-24).
+    async fn new_report(&self, old: Option<Timestamp>) -> Result<Made, Cause> {
         let request = self.iam().generate_credential_report().send();
-        self.call(GENERATE_CREDENTIAL_REPORT, self.home(), request).await?;
+        let answer = self.call(GENERATE_CREDENTIAL_REPORT, self.home(), request).await?;
+        let is_ready = answer.state() == Some(&ReportStateType::Complete);
         let first = self.edge.settings.report_poll;
-        let tries = self.edge.settings.report_tries;
-        for attempt in 0..tries {
-            if let Some(made) = self.young_report().await? {
+        let patience = Instant::now() + self.remaining() / 3;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            if let Some(made) = self.latest_report().await?
+                && (is_ready || old != Some(made.1) || is_young(made.1))
+            {
                 return Ok(made);
             }
-            self.pause(GET_CREDENTIAL_REPORT, first * 2_u32.pow(attempt.min(4))).await?;
+            let wait = first * 2_u32.pow((tries - 1).min(4));
+            if tries >= self.edge.settings.report_tries || Instant::now() + wait > patience {
+                break;
+            }
+            tokio::time::sleep(wait).await;
         }
         let message = format!("{GET_CREDENTIAL_REPORT}: AWS had not made the report after {tries} requests for it");
         Err(Cause::new(CauseClass::ServiceError, message))

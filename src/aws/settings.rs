@@ -77,7 +77,7 @@ impl Default for AwsSettings {
             sts: Rate::new(20, 50),
             // The most that AWS allows where the operator's own identity is a role (role chaining).
             session_length: Duration::from_hours(1),
-            // A small account's report takes seconds, one of 5,000 users minutes: 1, 2, 4, 8, then every 16 s, 5 minutes.
+            // A small report takes seconds, one of 5,000 users minutes: 1, 2, 4, 8, then every 16 s, 5 minutes in all.
             report_poll: Duration::from_secs(1),
             report_tries: 22,
         }

@@ -131,18 +131,30 @@ async fn mfa_24_a_report_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
-async fn mfa_24_the_deadline_ends_the_wait_for_a_report() {
-    let settings = crate::aws::AwsSettings { report_poll: Duration::from_mins(1), ..fast() };
-    let server = serve(settings, |request, _| {
-        if request.operation == "GenerateCredentialReport" {
-            started()
-        } else {
-            query_error(404, "ReportInProgress", "Wait")
-        }
+async fn mfa_24_the_wait_for_a_report_leaves_time_for_the_live_listing() {
+    let settings = crate::aws::AwsSettings { report_poll: Duration::from_millis(100), ..fast() };
+    let server = serve(settings, |request, _| match request.operation.as_str() {
+        "GenerateCredentialReport" => started(),
+        "ListUsers" => iam("ListUsers", "<IsTruncated>false</IsTruncated><Users/>"),
+        _ => query_error(404, "ReportInProgress", "Wait"),
     })
     .await;
-    let account = server.account_by(None, Duration::from_millis(200));
-    assert_eq!(unknown(account.credential_report().await).class, CauseClass::DeadlineExceeded);
+    let account = server.account_by(None, Duration::from_millis(1200));
+    assert_eq!(unknown(account.credential_report().await).class, CauseClass::ServiceError);
+    assert!(complete(account.users().await).is_empty());
+}
+
+#[tokio::test]
+async fn an_old_report_that_aws_calls_ready_is_taken_with_its_time() {
+    let age = SignedDuration::from_hours(5);
+    let server = serve(fast(), move |request, _| match request.operation.as_str() {
+        "GenerateCredentialReport" => iam("GenerateCredentialReport", "<State>COMPLETE</State>"),
+        _ => report(age),
+    })
+    .await;
+    let Observed::Complete { at, .. } = server.account().credential_report().await else { panic!("unknown") };
+    assert!(Timestamp::now().duration_since(at) >= age);
+    assert_eq!(server.operations().len(), 3);
 }
 
 #[tokio::test]
