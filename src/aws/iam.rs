@@ -15,6 +15,7 @@ use super::paging::{marker, now, pages};
 use crate::baseline::Cause;
 use crate::baseline::mfa::{AccountSummary, Grants, IamUser, MfaDevice, grants_everything};
 use crate::baseline::password_policy::PasswordPolicy;
+use crate::baseline::policy_document::PolicyDocument;
 use std::collections::BTreeSet;
 
 /// The largest page of every IAM list.
@@ -119,7 +120,7 @@ impl Account {
             },
             |page| {
                 for device in page.mfa_devices() {
-                    devices.push(device_of_serial(device.serial_number())?);
+                    devices.push(MfaDevice::from_serial(device.serial_number()));
                 }
                 marker(LIST_MFA_DEVICES, page.is_truncated(), page.marker())
             },
@@ -226,21 +227,7 @@ fn document_grants_everything(document: Option<&str>) -> Result<bool, Cause> {
     let unreadable = || malformed(GET_ACCOUNT_AUTHORIZATION_DETAILS, "a policy has no document that can be read");
     let text = percent_encoding::percent_decode_str(document.ok_or_else(unreadable)?);
     let text = text.decode_utf8().map_err(|_| unreadable())?;
-    Ok(grants_everything(&serde_json::from_str(&text).map_err(|_| unreadable())?))
-}
-
-/// The kind of a device, which AWS says in its serial number alone.
-fn device_of_serial(serial: &str) -> Result<MfaDevice, Cause> {
-    // `arn:PARTITION:iam::ACCOUNT:KIND/NAME`; a hardware token's serial number is no ARN.
-    if !serial.starts_with("arn:") {
-        return Ok(MfaDevice::HardwareTotp);
-    }
-    match serial.splitn(6, ':').nth(5).and_then(|resource| resource.split('/').next()) {
-        Some("mfa") => Ok(MfaDevice::Virtual),
-        Some("u2f") => Ok(MfaDevice::Fido),
-        Some("sms-mfa") => Ok(MfaDevice::Sms),
-        _ => Err(malformed(LIST_MFA_DEVICES, format!("the serial number {serial} is of no kind that is known"))),
-    }
+    Ok(grants_everything(&PolicyDocument::parse(&text).map_err(|_| unreadable())?))
 }
 
 /// AWS's time as ours.

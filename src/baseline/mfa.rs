@@ -1,22 +1,20 @@
 //! The control `mfa`: what is observed of root and of IAM users, and how it is judged. No IO.
 //!
-//! Breadth comes from the credential report, which is up to four hours old; truth comes from live reads. The report only
-//! ever clears a user: whoever fails by it is read live before a finding says so, and what passes by it carries the
-//! report's time. [`users`] says which user is read live, and why not every one.
+//! Breadth comes from the credential report, which is up to four hours old; truth comes from live reads. The report
+//! only ever clears a user: whoever fails by it is read live before a finding says so, and what passes by it carries
+//! the report's time. [`users`] says which user is read live, and why not every one.
 
+mod administrators;
 mod evaluate;
 mod root;
 mod snapshot;
 pub mod users;
 
+pub use administrators::{Grants, grants_everything};
 pub use evaluate::evaluate;
 pub use snapshot::{LiveUser, Needs, Snapshot};
 
-mod administrators;
-
 use jiff::Timestamp;
-
-pub use administrators::{Grants, grants_everything};
 
 /// What `iam:GetAccountSummary` says of root, live.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -93,8 +93,8 @@ mod tests {
         let error = load_text(&[account("dev"), baseline("a", "prod")].concat()).unwrap_err().to_string();
         assert_eq!(
             error,
-            "<stdin>:10: spec.accountRef.name: no file declares the AwsAccount \"prod\": add the one that does with -f, \
-             or correct the name"
+            "<stdin>:10: spec.accountRef.name: no file declares the AwsAccount \"prod\": add the one that does with \
+             -f, or correct the name"
         );
     }
 

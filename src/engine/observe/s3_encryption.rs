@@ -3,8 +3,8 @@
 //! The fewest calls: `ListBuckets` in pages; per judged bucket `GetBucketEncryption` where a check needs it, and
 //! `GetBucketPolicy` where TLS is asked for, or where the bucket is weaker than the KMS encryption that is asked for:
 //! it may receive load balancers' logs, which need SSE-S3. `GetBucketLogging` only of the buckets in a region where
-//! such a bucket remains: source and target of server access logs share a region. `DescribeKey` once per key and region,
-//! and only where KMS is asked for: aliases first, because an alias's answer is its key's too.
+//! such a bucket remains: source and target of server access logs share a region. `DescribeKey` once per key and
+//! region, and only where KMS is asked for: aliases first, because an alias's answer is its key's too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
