@@ -55,10 +55,17 @@ pub async fn run(client: Client, provider: Arc<dyn CloudProvider>, settings: Set
         stop.clone(),
     ));
     info!(selector = %settings.selector, concurrency = settings.concurrency, "watching accounts and baselines");
+    let evaluate = async {
+        // Else the first passes would find no accounts. Waited for here and by nobody else: the store wakes only the
+        // last of several that wait for it. Its writer is gone only when this process stops.
+        if context.accounts.wait_until_ready().await.is_ok() {
+            report(baseline_controller.run(baselines::reconcile, retry, context.clone())).await;
+        }
+    };
     tokio::join!(
         watch_accounts(client, accounts_writer, context.clone(), overturned),
         report(account_controller.run(accounts::reconcile, retry, context.clone())),
-        report(baseline_controller.run(baselines::reconcile, retry, context)),
+        evaluate,
     );
     info!("stopped");
 }
@@ -112,9 +119,8 @@ async fn report<K: kube::Resource<DynamicType = ()>>(
     passes
         .for_each(|pass| async move {
             match pass {
-                Ok(_) => {}
-                // An object that was deleted while it waited for its turn.
-                Err(ControllerError::ObjectNotFound(_)) => {}
+                // Not found is an object that was deleted while it waited for its turn.
+                Ok(_) | Err(ControllerError::ObjectNotFound(_)) => {}
                 Err(error) => warn!(kind = %K::kind(&()), error = describe(&error), "will be tried again"),
             }
         })

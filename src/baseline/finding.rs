@@ -88,7 +88,9 @@ impl Subject {
             // A separator that no part can hold keeps ("ab", "c") apart from ("a", "bc").
             hash.update([0]);
         }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        let digest = hash.finalize();
+        let id = digest.iter().take(8).fold(0, |id: u64, byte| id << 8 | u64::from(*byte));
+        format!("{id:016x}")
     }
 }
 
@@ -141,7 +143,7 @@ impl Finding {
     /// The check could not be judged.
     pub fn unknown(subject: Subject, desired: impl Into<String>, cause: Cause) -> Self {
         let mut finding = Self::new(subject, Verdict::Unknown, desired.into(), String::new(), None);
-        finding.message = cause.message.clone();
+        finding.message.clone_from(&cause.message);
         finding.cause = Some(cause);
         finding
     }

@@ -20,7 +20,7 @@ use crate::engine::cloud::{Cloud, Target};
 use crate::engine::{AssessError, RegionSelection, RegionsInScope, verify};
 
 /// How often an account is looked at if nothing changes: its alias and its regions rarely do.
-const INTERVAL: Duration = Duration::from_secs(3600);
+const INTERVAL: Duration = Duration::from_hours(1);
 
 impl WithStatus for AwsAccount {
     type Status = AwsAccountStatus;

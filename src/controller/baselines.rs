@@ -22,7 +22,7 @@ use crate::engine::{AssessError, RegionSelection, Silent, assess};
 const OVERTAKEN_EVERY: Duration = Duration::from_millis(200);
 
 /// An interval that the API server's rules would have refused.
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(3600);
+const DEFAULT_INTERVAL: Duration = Duration::from_hours(1);
 
 impl WithStatus for AccountBaseline {
     type Status = AccountBaselineStatus;
@@ -57,9 +57,6 @@ pub(super) async fn reconcile(
             return Ok(Action::await_change());
         }
     };
-    if context.accounts.wait_until_ready().await.is_err() {
-        return Ok(Action::await_change());
-    }
     let account = context.account(&baseline.spec.account_ref.name);
     if account.as_ref().is_some_and(|account| !context.settings.selector.matches(account.labels())) {
         return Ok(Action::await_change());

@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 const FIRST_RETRY: Duration = Duration::from_secs(10);
 
 /// The longest delay after a failure, if the interval is not shorter.
-const LONGEST_RETRY: Duration = Duration::from_secs(10 * 60);
+const LONGEST_RETRY: Duration = Duration::from_mins(10);
 
 /// The delay where something was unread that may pass by itself: throttling that just ended a pass must not be met at
 /// once again.
-const PARTIAL_RETRY: Duration = Duration::from_secs(5 * 60);
+const PARTIAL_RETRY: Duration = Duration::from_mins(5);
 
 /// What an evaluation answers to. If it differs from what was last handled, an evaluation is due at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,10 +66,9 @@ pub(super) fn due(
 ) -> Timestamp {
     match (attempt, handled) {
         (Some(attempt), _) if attempt.trigger == *trigger => attempt.next_at,
-        (Some(_), _) => now,
         // A restart: what status tells of this very trigger is as good as a memory.
         (None, Some(handled)) if handled.trigger == *trigger => later(handled.at, interval),
-        (None, _) => now,
+        (Some(_) | None, _) => now,
     }
 }
 
@@ -106,7 +105,7 @@ fn later(from: Timestamp, by: Duration) -> Timestamp {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn time(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -155,7 +154,7 @@ mod tests {
 
     #[test]
     fn no_retry_is_later_than_the_interval_and_jitter_only_shortens() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let partial = after(trigger(1), None, Ending::Partial, minute, time(0), 1.0);
         assert_eq!(partial.next_at, time(54));
     }

@@ -132,12 +132,14 @@ pub async fn assess(
     // Side by side, so that a control whose service hangs does not use up the time of the others.
     let Controls { password_policy, mfa, security_groups, s3_encryption } = controls;
     let observed = futures::join!(
-        observing(Control::PasswordPolicy, progress, password_policy, |_| observe::password_policy(&scope, cloud)),
-        observing(Control::Mfa, progress, mfa, |desired| observe::mfa(&scope, desired, cloud, progress)),
-        observing(Control::SecurityGroups, progress, security_groups, |desired| {
+        observing(Control::PasswordPolicy, progress, password_policy.as_ref(), |_| observe::password_policy(
+            &scope, cloud
+        )),
+        observing(Control::Mfa, progress, mfa.as_ref(), |desired| observe::mfa(&scope, desired, cloud, progress)),
+        observing(Control::SecurityGroups, progress, security_groups.as_ref(), |desired| {
             observe::security_groups(&scope, desired, cloud, progress)
         }),
-        observing(Control::S3Encryption, progress, s3_encryption, |desired| {
+        observing(Control::S3Encryption, progress, s3_encryption.as_ref(), |desired| {
             observe::s3_encryption(&scope, desired, cloud, progress)
         }),
     );
@@ -162,10 +164,10 @@ pub async fn assess(
 async fn observing<'a, D, F: Future>(
     control: Control,
     progress: &dyn Progress,
-    desired: &'a Option<D>,
+    desired: Option<&'a D>,
     observe: impl FnOnce(&'a D) -> F,
 ) -> Option<F::Output> {
-    let observation = observe(desired.as_ref()?);
+    let observation = observe(desired?);
     progress.started(control);
     let snapshot = observation.await;
     progress.finished(control);

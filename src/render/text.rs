@@ -28,8 +28,8 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
 
 /// Control characters, line and paragraph separators, marks and overrides of direction, zero-width characters.
 fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    let invisible = ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}'];
+    c.is_control() || matches!(c, '\u{61c}' | '\u{feff}') || invisible.iter().any(|range| range.contains(&c))
 }
 
 /// One line for all baselines, where there are several.

@@ -8,6 +8,8 @@
     reason = "a test that panics fails"
 )]
 
+mod admission;
+mod audit;
 mod bad_manifests;
 mod crds;
 mod layout;

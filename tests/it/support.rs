@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 pub(crate) const PLUMBLINE: &str = env!("CARGO_BIN_EXE_plumbline");
 
 /// How long a test waits for something that should take a second; two cores carry all tests at once.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The account whose credentials the operator has.
 const OPERATORS_ACCOUNT: &str = "111111111111";
@@ -88,8 +88,7 @@ impl World {
 
     /// Makes an AWS account from YAML (`$ACCOUNT` is its id) with the role that the operator assumes.
     pub(crate) async fn seed(&self, yaml: &str) -> Seeded {
-        let yaml = format!("accountId: \"$ACCOUNT\"\nroles: [{{name: PlumblineAudit, externalId: 0f6c9a}}]\n{yaml}");
-        self.aws.seed(&yaml).await.unwrap()
+        seed(&self.aws, yaml).await
     }
 
     /// Declares the account in the cluster, by the name of this test, with more fields of the spec as YAML.
@@ -166,16 +165,52 @@ impl World {
             if tokio::time::Instant::now() > deadline {
                 let name = object.name_any();
                 let object = serde_json::to_string_pretty(&object).unwrap();
-                panic!("{name} is not {what} in time: {object}\nThe operator's log:\n{}", self.log());
+                let calls: Vec<String> = self.aws.proxy().calls().iter().map(|call| format!("{call:?}")).collect();
+                let (log, calls) = (self.log(), calls.join("\n"));
+                panic!("{name} is not {what} in time: {object}\nThe operator's log:\n{log}\nCalls:\n{calls}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
 
-    /// Runs the binary with the credentials of an account, to its end.
-    pub(crate) fn plumbline(&self, account_id: &str, args: &[&str]) -> Output {
-        Command::new(PLUMBLINE).args(args).env_clear().envs(self.aws.environment(account_id)).output().unwrap()
+/// AWS alone, for what needs no cluster.
+pub(crate) struct Aws {
+    pub(crate) rig: AwsRig,
+    dir: tempfile::TempDir,
+}
+
+impl Aws {
+    pub(crate) async fn new() -> Self {
+        Self { rig: AwsRig::start().await.unwrap(), dir: tempfile::tempdir().unwrap() }
     }
+
+    /// Makes an AWS account from YAML (`$ACCOUNT` is its id) with the role that is assumed.
+    pub(crate) async fn seed(&self, yaml: &str) -> Seeded {
+        seed(&self.rig, yaml).await
+    }
+
+    /// Writes a file for the command line to read.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    /// Runs the binary to its end, with credentials that may assume roles.
+    pub(crate) fn plumbline(&self, args: &[&str]) -> Output {
+        self.plumbline_as(OPERATORS_ACCOUNT, args)
+    }
+
+    /// Runs the binary to its end, with the credentials of an account.
+    pub(crate) fn plumbline_as(&self, account_id: &str, args: &[&str]) -> Output {
+        Command::new(PLUMBLINE).args(args).env_clear().envs(self.rig.environment(account_id)).output().unwrap()
+    }
+}
+
+async fn seed(rig: &AwsRig, yaml: &str) -> Seeded {
+    let yaml = format!("accountId: \"$ACCOUNT\"\nroles: [{{name: PlumblineAudit, externalId: 0f6c9a}}]\n{yaml}");
+    rig.seed(&yaml).await.unwrap()
 }
 
 /// A condition by its name.

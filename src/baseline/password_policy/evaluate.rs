@@ -143,8 +143,8 @@ mod tests {
         serde_saphyr::from_str(yaml).unwrap()
     }
 
-    fn judged(yaml: &str, policy: Option<PasswordPolicy>) -> Vec<Finding> {
-        let policy = Observed::complete(policy, Timestamp::UNIX_EPOCH);
+    fn judged(yaml: &str, policy: impl Into<Option<PasswordPolicy>>) -> Vec<Finding> {
+        let policy = Observed::complete(policy.into(), Timestamp::UNIX_EPOCH);
         evaluate(&desired(yaml), &snapshot(policy))
     }
 
@@ -158,10 +158,10 @@ mod tests {
         &findings[0]
     }
 
-    fn own(change: impl FnOnce(&mut PasswordPolicy)) -> Option<PasswordPolicy> {
+    fn own(change: impl FnOnce(&mut PasswordPolicy)) -> PasswordPolicy {
         let mut policy = AWS_DEFAULT;
         change(&mut policy);
-        Some(policy)
+        policy
     }
 
     #[test]

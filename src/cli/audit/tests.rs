@@ -35,10 +35,8 @@ impl Accounts {
         let identity = AccountIdentity::from_caller(actual, &format!("arn:aws:iam::{actual}:user/auditor"));
         let regions = [("eu-west-1", true), ("me-south-1", false)];
         let regions = regions.map(|(name, enabled)| Region { name: name.to_owned(), enabled }).to_vec();
-        let mut cloud = FakeCloud::default();
-        cloud.identity = identity;
-        cloud.password_policy = Some(policy);
-        cloud.regions = Some(seen(regions));
+        let cloud =
+            FakeCloud { identity, password_policy: Some(policy), regions: Some(seen(regions)), ..FakeCloud::default() };
         self.clouds.insert(declared.to_owned(), Arc::new(cloud));
         self
     }

@@ -58,13 +58,11 @@ async fn main() -> Result<()> {
     apply(&cluster.admin_client().await?, Path::new("tests/operator-rbac.yaml")).await?;
     let _operator = start_operator(&operator, &operators, &aws, &dir)?;
 
-    let mut env = format!("export KUBECONFIG={}\n", kubeconfig.display());
-    for (name, value) in aws.environment(OPERATORS_ACCOUNT) {
-        env.push_str(&format!("export {name}={value}\n"));
-    }
+    let mut env = vec![format!("export KUBECONFIG={}\n", kubeconfig.display())];
+    env.extend(aws.environment(OPERATORS_ACCOUNT).iter().map(|(name, value)| format!("export {name}={value}\n")));
     let binaries = operator.parent().unwrap_or(Path::new("."));
-    env.push_str(&format!("export PATH={}:{}:$PATH\n", binaries.display(), tools().await?.display()));
-    fs::write(dir.join("env"), env)?;
+    env.push(format!("export PATH={}:{}:$PATH\n", binaries.display(), tools().await?.display()));
+    fs::write(dir.join("env"), env.concat())?;
     fs::write(dir.join("ready"), "")?;
 
     let mut terminated = signal(SignalKind::terminate())?;

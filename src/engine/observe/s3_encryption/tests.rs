@@ -36,11 +36,12 @@ fn cloud(buckets: &[&str]) -> FakeCloud {
         let (name, region) = text.split_once('@').unwrap();
         Bucket { name: name.to_owned(), region: region.to_owned() }
     };
-    let mut cloud = FakeCloud::default();
-    cloud.identity = Some(account());
-    cloud.regions = Some(seen(vec![region("af-south-1", false), region("eu-west-1", true), region("us-east-1", true)]));
-    cloud.buckets = Some(seen(buckets.iter().map(bucket).collect()));
-    cloud
+    FakeCloud {
+        identity: Some(account()),
+        regions: Some(seen(vec![region("af-south-1", false), region("eu-west-1", true), region("us-east-1", true)])),
+        buckets: Some(seen(buckets.iter().map(bucket).collect())),
+        ..FakeCloud::default()
+    }
 }
 
 /// Runs the future where it must be `Send`, as the operator's is.
