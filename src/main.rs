@@ -28,7 +28,8 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let level = if matches!(cli.command, Command::Controller(_)) { "info" } else { "error" };
+    // A tool says its one sentence itself; of an operator one wants to know what it does, less what its library does.
+    let level = if matches!(cli.command, Command::Controller(_)) { "warn,plumbline=info" } else { "error" };
     telemetry::init(&cli.telemetry, level)?;
     match cli.command {
         Command::Controller(settings) => operate(settings).await,
