@@ -1,11 +1,10 @@
 //! The CRDs on a real API server.
 
-use std::process::Command;
 use std::time::Duration;
 
-use plumbline_rig::controlplane::{manifests, tools};
+use plumbline_rig::controlplane::manifests;
 
-use crate::support::{cluster, file};
+use crate::support::{cluster, file, kubectl};
 
 #[tokio::test]
 async fn the_crds_install_without_a_warning() {
@@ -15,20 +14,24 @@ async fn the_crds_install_without_a_warning() {
 
 #[tokio::test]
 async fn kubectl_explains_a_field_with_its_unit_and_an_example() {
-    let kubectl = tools().await.unwrap().join("kubectl");
-    let kubeconfig = cluster().await.admin_kubeconfig();
-    let explained = |path: &str| {
-        // The API server publishes the schema of a new kind some seconds after it serves the kind.
-        for _ in 0..100 {
-            let output = Command::new(&kubectl).env("KUBECONFIG", kubeconfig).args(["explain", path]).output().unwrap();
-            if output.status.success() {
-                return String::from_utf8(output.stdout).unwrap();
-            }
-            std::thread::sleep(Duration::from_millis(300));
+    for (path, says) in [
+        ("accountbaseline.spec.controls.passwordPolicy.maxPasswordAge", "days"),
+        ("accountbaseline.spec.controls.securityGroups.allowedIngress.ports", "8000-8080"),
+        ("awsaccount.spec.auditRoleName", "PlumblineAudit"),
+    ] {
+        let explained = explain(path).await;
+        assert!(explained.contains(says), "{explained}");
+    }
+}
+
+/// What `kubectl explain` prints. The API server publishes the schema of a new kind some seconds after it serves it.
+async fn explain(path: &str) -> String {
+    for _ in 0..100 {
+        let output = kubectl(&["explain", path]).await;
+        if output.status.success() {
+            return String::from_utf8(output.stdout).unwrap();
         }
-        panic!("{path} is not explained");
-    };
-    assert!(explained("accountbaseline.spec.controls.passwordPolicy.maxPasswordAge").contains("days"));
-    assert!(explained("accountbaseline.spec.controls.securityGroups.allowedIngress.ports").contains("8000-8080"));
-    assert!(explained("awsaccount.spec.auditRoleName").contains("PlumblineAudit"));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    panic!("{path} is not explained");
 }

@@ -9,7 +9,7 @@ use plumbline_rig::aws_proxy::{Action, Matcher};
 use plumbline_rig::supervisor::Signal;
 use serde_json::json;
 
-use crate::support::{World, condition, drift, verdict};
+use crate::support::{World, condition, drift, kubectl, verdict};
 
 const PASSWORDS: &str = "{passwordPolicy: {minimumPasswordLength: 14}}";
 
@@ -91,6 +91,27 @@ async fn an_account_says_who_it_is_and_which_regions_are_judged() {
     assert_eq!(status.region_count, Some(1));
     assert_eq!(condition(&status.conditions, "Ready").unwrap().status, "True");
     assert!(status.caller_arn.unwrap().contains(":assumed-role/PlumblineAudit/"));
+}
+
+#[tokio::test]
+async fn a_fresh_baseline_is_not_current_and_kubectl_waits_for_its_verdict() {
+    let world = World::new().await;
+    let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 16}").await;
+    world.account(&seeded.account_id, "").await;
+    let fresh = world.baseline(PASSWORDS, "").await;
+    assert_eq!(fresh.metadata.generation, Some(1));
+    assert_eq!(fresh.status.unwrap().observed_generation, -1, "kstatus compares the two: it is in progress");
+    let object = format!("accountbaseline/{}", world.id);
+    let waits = async |condition: &str, timeout: &str| {
+        let (condition, timeout) = (format!("--for=condition={condition}"), format!("--timeout={timeout}"));
+        kubectl(&["wait", &object, &condition, &timeout]).await
+    };
+    assert!(!waits("Ready", "1s").await.status.success(), "nobody has evaluated it");
+    let _operator = world.operator();
+    for condition in ["Ready", "Compliant"] {
+        let output = waits(condition, "60s").await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[tokio::test]

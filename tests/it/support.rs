@@ -11,7 +11,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use plumbline::api::{AccountBaseline, AwsAccount, Condition, DriftEntry};
 use plumbline_rig::aws_rig::AwsRig;
-use plumbline_rig::controlplane::{ControlPlane, manifests};
+use plumbline_rig::controlplane::{ControlPlane, manifests, tools};
 use plumbline_rig::seed::Seeded;
 use plumbline_rig::supervisor::{Program, Supervised};
 use serde::Serialize;
@@ -211,6 +211,13 @@ impl Aws {
 async fn seed(rig: &AwsRig, yaml: &str) -> Seeded {
     let yaml = format!("accountId: \"$ACCOUNT\"\nroles: [{{name: PlumblineAudit, externalId: 0f6c9a}}]\n{yaml}");
     rig.seed(&yaml).await.unwrap()
+}
+
+/// Runs kubectl as the administrator of the cluster.
+pub(crate) async fn kubectl(args: &[&str]) -> Output {
+    let kubectl = tools().await.unwrap().join("kubectl");
+    let kubeconfig = cluster().await.admin_kubeconfig();
+    tokio::process::Command::new(kubectl).env("KUBECONFIG", kubeconfig).args(args).output().await.unwrap()
 }
 
 /// A condition by its name.
