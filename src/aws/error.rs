@@ -1,7 +1,8 @@
 //! From the SDK's errors to causes: the only file that matches AWS error codes. No IO.
 //!
-//! A message is one short sentence with the operation, the region and AWS's request id. It never holds credentials:
-//! where AWS quotes the request back (a wrong signature), its words are left out.
+//! A message is one short sentence with the operation and the region. It never holds credentials: where AWS quotes the
+//! request back (a wrong signature), its words are left out. Nor does it hold the request's id, which is logged: the same
+//! refusal has to read the same each time, or every try would write a status.
 
 use std::error::Error;
 
@@ -9,6 +10,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::request_id::RequestId;
+use tracing::debug;
 
 use super::operation::{self, Operation};
 use super::text::{bounded, layers, quoted, sentence};
@@ -88,13 +90,12 @@ where
                 status: answer.raw().status().as_u16(),
                 code: answer.err().code().map(|code| code.trim_start_matches("Client.").trim_start_matches("Server.")),
                 words: answer.err().message().unwrap_or_default(),
-                request_id: error.request_id().or_else(|| answer.err().meta().request_id()),
             };
+            let request_id = error.request_id().or_else(|| answer.err().meta().request_id());
+            debug!(%operation, region, code = refusal.code, request_id, "AWS refused");
             refusal.failure()
         }
-        SdkError::ResponseError(answer) => {
-            unreadable(&place, answer.raw().status().as_u16(), error.request_id()).into()
-        }
+        SdkError::ResponseError(answer) => unreadable(&place, answer.raw().status().as_u16()).into(),
         SdkError::TimeoutError(_) => {
             Cause::new(CauseClass::Unreachable, format!("{place}: AWS did not answer in time")).into()
         }
@@ -110,33 +111,24 @@ struct Refusal<'a> {
     status: u16,
     code: Option<&'a str>,
     words: &'a str,
-    request_id: Option<&'a str>,
 }
 
 impl Refusal<'_> {
     fn failure(&self) -> Failure {
         let Some(code) = self.code else {
-            return unreadable(&self.place, self.status, self.request_id).into();
+            return unreadable(&self.place, self.status).into();
         };
         let class = class_of(code, self.status, self.words);
         let missing_action = (class == CauseClass::AccessDenied).then(|| self.missing_action());
         let message = if quotes_the_request(code) {
-            format!("{}: AWS does not accept the signature ({})", self.place, self.reference(code))
+            format!("{}: AWS does not accept the signature ({})", self.place, bounded(code, 64))
         } else if self.words.trim().is_empty() {
-            format!("{}: AWS refused ({})", self.place, self.reference(code))
+            format!("{}: AWS refused ({})", self.place, bounded(code, 64))
         } else {
-            format!("{}: {} ({})", self.place, quoted(self.words), self.reference(code))
+            format!("{}: {} ({})", self.place, quoted(self.words), bounded(code, 64))
         };
         let cause = Cause { class, message: bounded(&message, MAX_MESSAGE), missing_action };
         Failure { kind: self.kind(code, class), cause }
-    }
-
-    fn reference(&self, code: &str) -> String {
-        let code = bounded(code, 64);
-        match self.request_id {
-            Some(id) => format!("{code}, request {}", bounded(id, 64)),
-            None => code,
-        }
     }
 
     fn kind(&self, code: &str, class: CauseClass) -> FailureKind {
@@ -240,7 +232,7 @@ fn quotes_the_request(code: &str) -> bool {
 }
 
 /// An answer without an error code that could be read: a proxy's page, or half a document.
-fn unreadable(place: &str, status: u16, request_id: Option<&str>) -> Cause {
+fn unreadable(place: &str, status: u16) -> Cause {
     let (class, what) = match status {
         200..=299 => (CauseClass::Malformed, "answered with something that is no answer of AWS"),
         301 | 307 => (CauseClass::NotFound, "was redirected: the bucket is not in this region any more"),
@@ -249,8 +241,7 @@ fn unreadable(place: &str, status: u16, request_id: Option<&str>) -> Cause {
         500.. => (CauseClass::ServiceError, "failed on the side of AWS"),
         _ => (CauseClass::Refused, "was refused without an AWS error code"),
     };
-    let request = request_id.map(|id| format!(", request {}", bounded(id, 64))).unwrap_or_default();
-    Cause::new(class, format!("{place} {what} (HTTP {status}{request})"))
+    Cause::new(class, format!("{place} {what} (HTTP {status})"))
 }
 
 /// No answer at all: no credentials, no session, no network, or an answer that broke off.

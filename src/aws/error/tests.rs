@@ -62,7 +62,7 @@ async fn pw_02_a_denied_read_names_the_action_that_aws_names() {
     let cause = iam_cause(query_error(403, "AccessDenied", words)).await;
     assert_eq!((cause.class, cause.missing_action.as_deref()), (CauseClass::AccessDenied, Some("iam:ListUsers")));
     assert!(cause.message.starts_with("iam:ListUsers in us-east-1: User: arn:aws:sts::"), "{cause}");
-    assert!(cause.message.contains("(AccessDenied, request 4711-feed)"), "{cause}");
+    assert!(cause.message.contains("(AccessDenied)"), "{cause}");
 
     let words = "You are not authorized to perform this operation. User: arn:aws:iam::1:user/a is not authorized to \
                  perform: ec2:DescribeSecurityGroupRules because no identity-based policy allows it. Encoded \
@@ -208,7 +208,7 @@ async fn a_message_is_short_and_harmless_on_a_terminal() {
     let words = format!("&#x9;tab {}\r\n{}", "é".repeat(2000), SECRET);
     let cause = iam_cause(query_error(400, "ValidationError", &words)).await;
     assert!(cause.message.len() <= 500 && !cause.message.contains(char::is_control), "{cause}");
-    assert!(cause.message.ends_with("(ValidationError, request 4711-feed)"), "{cause}");
+    assert!(cause.message.ends_with("(ValidationError)"), "{cause}");
 }
 
 #[tokio::test]
