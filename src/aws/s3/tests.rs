@@ -31,7 +31,7 @@ async fn s3_24_buckets_are_paged_and_come_with_their_region() {
     let region = "eu-west-1".to_owned();
     let expected = ["a", "b"].map(|name| Bucket { name: name.to_owned(), region: region.clone() });
     assert_eq!(found, expected);
-    assert!(server.operations().iter().all(|operation| operation.contains("max-buckets=1000")));
+    assert!(server.operations().iter().all(|operation| operation.contains("max-buckets=10000")));
 }
 
 #[tokio::test]
