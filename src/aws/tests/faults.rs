@@ -73,7 +73,10 @@ enum Fault {
     /// A sign-in page with status 200.
     HtmlOk,
     Empty,
+    /// Half a document that says it is whole.
     HalfBody,
+    /// Half a document, then the connection ends.
+    CutBody,
     Reset,
     Hang,
     FailedPage,
@@ -82,7 +85,7 @@ enum Fault {
 
 impl Fault {
     /// All but `Hang`, which takes its time.
-    const QUICK: [Self; 12] = [
+    const QUICK: [Self; 13] = [
         Self::Throttled,
         Self::Denied,
         Self::DeniedByOrganization,
@@ -92,6 +95,7 @@ impl Fault {
         Self::HtmlOk,
         Self::Empty,
         Self::HalfBody,
+        Self::CutBody,
         Self::Reset,
         Self::FailedPage,
         Self::RepeatedToken,
@@ -109,7 +113,7 @@ impl Fault {
             Self::DeniedByOrganization => CauseClass::DeniedByOrganization,
             Self::InternalError | Self::Unavailable | Self::Html => CauseClass::ServiceError,
             Self::HtmlOk | Self::Empty | Self::HalfBody | Self::RepeatedToken => CauseClass::Malformed,
-            Self::Reset | Self::Hang => CauseClass::Unreachable,
+            Self::CutBody | Self::Reset | Self::Hang => CauseClass::Unreachable,
         }
     }
 
@@ -147,6 +151,10 @@ impl Fault {
             Self::Empty => Answer::Http(200, String::new()),
             Self::HalfBody => match undisturbed {
                 Answer::Http(_, body) => Answer::Http(200, body[..body.len() / 2].to_owned()),
+                other => other,
+            },
+            Self::CutBody => match undisturbed {
+                Answer::Http(_, body) => Answer::Broken(body),
                 other => other,
             },
             Self::Reset => Answer::Reset,
@@ -385,7 +393,7 @@ async fn p5_a_fault_that_passes_is_not_seen_in_the_verdicts() {
         Fault::InternalError,
         Fault::Unavailable,
         Fault::Html,
-        Fault::HalfBody,
+        Fault::CutBody,
         Fault::Reset,
         Fault::FailedPage,
     ];
