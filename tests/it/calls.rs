@@ -167,8 +167,8 @@ async fn what_is_not_asked_for_costs_nothing() {
 
 #[tokio::test]
 async fn the_administrators_are_listed_for_their_scope_alone_and_only_they_are_read() {
-    let account = "users:\n  - {name: root-like, password: true, inlinePolicies: {all: {Statement: {Effect: Allow, \
-                   Action: '*', Resource: '*'}}}}\n  - {name: clerk, password: true}\n";
+    let account = "users:\n  - {name: root-like, password: true, inlinePolicies: {all: {Version: 2012-10-17, \
+                   Statement: {Effect: Allow, Action: '*', Resource: '*'}}}}\n  - {name: clerk, password: true}\n";
     let found = calls_of(account, "{mfa: {users: {scope: PrivilegedUsers}}}").await;
     assert_eq!(found.get("iam:GetAccountAuthorizationDetails"), Some(&1));
     assert_eq!(found.get("iam:ListMFADevices"), Some(&1), "{found:?}");
