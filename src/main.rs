@@ -1,13 +1,14 @@
 //! The binary: parses the command line, sets up logs, wires, and turns the outcome into an exit code.
 
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use plumbline::aws::{Aws, AwsSettings};
+use plumbline::aws::{Aws, AwsSettings, Rate};
 use plumbline::cli::audit::AuditArgs;
 use plumbline::cli::{self, Cli, Command, Console, Exit};
-use plumbline::settings::Settings;
+use plumbline::settings::{CallRates, Settings};
 use plumbline::{controller, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 
 async fn operate(settings: Settings) -> anyhow::Result<Exit> {
     let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
-    let provider = Arc::new(Aws::new(AwsSettings::default()).await);
+    let provider = Arc::new(Aws::new(calling(settings.rates)).await);
     let stop = CancellationToken::new();
     let mut terminated = signal(SignalKind::terminate())?;
     let stopper = stop.clone();
@@ -56,7 +57,19 @@ async fn operate(settings: Settings) -> anyhow::Result<Exit> {
 }
 
 async fn audit(args: &AuditArgs) -> anyhow::Result<Exit> {
-    let provider = Aws::new(AwsSettings::default()).await;
+    let provider = Aws::new(calling(args.rates)).await;
     let (mut stdin, mut stdout) = (std::io::stdin(), std::io::stdout());
     Ok(cli::audit::run(args, &provider, Console::of_process(&mut stdin, &mut stdout)).await?)
+}
+
+/// The AWS edge's settings with the rates of the command line.
+fn calling(rates: CallRates) -> AwsSettings {
+    let defaults = AwsSettings::default();
+    let or = |rate: Option<NonZeroU32>, default| rate.map_or(default, |calls| Rate { per_second: calls, burst: calls });
+    AwsSettings {
+        ec2: or(rates.ec2_calls_per_second, defaults.ec2),
+        iam: or(rates.iam_calls_per_second, defaults.iam),
+        s3: or(rates.s3_calls_per_second, defaults.s3),
+        ..defaults
+    }
 }

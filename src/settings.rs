@@ -2,6 +2,7 @@
 
 mod selector;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Args;
@@ -22,6 +23,25 @@ pub struct Settings {
     #[arg(long, env = "PLUMBLINE_ACCOUNT_TIMEOUT", value_name = "DURATION", default_value = "10m",
         value_parser = duration)]
     pub account_timeout: Duration,
+    /// How fast AWS is asked.
+    #[command(flatten)]
+    pub rates: CallRates,
+}
+
+/// How many calls a second AWS gets at most, retries included; as many at once after a pause. The defaults leave most
+/// of AWS's own limits to others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Call rates")]
+pub struct CallRates {
+    /// EC2 calls a second, per account and region [default: 4]
+    #[arg(long, env = "PLUMBLINE_EC2_CALLS_PER_SECOND", value_name = "CALLS")]
+    pub ec2_calls_per_second: Option<NonZeroU32>,
+    /// IAM calls a second, per account [default: 5, and 50 at once]
+    #[arg(long, env = "PLUMBLINE_IAM_CALLS_PER_SECOND", value_name = "CALLS")]
+    pub iam_calls_per_second: Option<NonZeroU32>,
+    /// S3 calls a second, per account and region [default: 50]
+    #[arg(long, env = "PLUMBLINE_S3_CALLS_PER_SECOND", value_name = "CALLS")]
+    pub s3_calls_per_second: Option<NonZeroU32>,
 }
 
 /// Reads a duration of hours, minutes and seconds from the command line.

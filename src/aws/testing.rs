@@ -50,6 +50,8 @@ pub(super) enum Answer {
     Http(u16, String),
     /// An answer whose connection breaks half way through the body.
     Broken(String),
+    /// The connection ends without an answer.
+    Reset,
     /// No answer.
     Hang,
 }
@@ -234,6 +236,7 @@ async fn converse(
             let head = format!("HTTP/1.1 200 x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             stream.write_all(format!("{head}{}", &body[..body.len() / 2]).as_bytes()).await
         }
+        Answer::Reset => Ok(()),
         Answer::Hang => {
             tokio::time::sleep(Duration::from_mins(10)).await;
             Ok(())

@@ -1,3 +1,6 @@
+mod faults;
+mod recorded;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

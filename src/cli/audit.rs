@@ -19,7 +19,7 @@ use crate::engine::cloud::{CloudProvider, Target};
 use crate::engine::{self, AssessError, Assessment, Progress, RegionSelection};
 use crate::manifests::{ManifestError, Problem};
 use crate::render::{self, AuditReport, Format, Judged, RenderError, named_controls};
-use crate::settings::duration;
+use crate::settings::{CallRates, duration};
 use crate::validate::SchemaError;
 
 /// How many accounts are judged at the same time: each reads up to 16 units at once.
@@ -54,6 +54,9 @@ pub struct AuditArgs {
     /// Show no progress on standard error
     #[arg(long)]
     pub no_progress: bool,
+    /// How fast AWS is asked.
+    #[command(flatten)]
+    pub rates: CallRates,
 }
 
 /// Why there is no report. Each message is what standard error shows, and says what to do.

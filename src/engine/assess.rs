@@ -121,39 +121,46 @@ pub async fn assess(
     progress: &dyn Progress,
 ) -> Result<Assessment, AssessError> {
     let identity = verify(account_id, cloud).await?;
-    let alias = cloud.account_alias().await.value().cloned().flatten();
-    let scope = Scope { regions: regions_in_scope(regions, controls, cloud).await, account: identity.clone() };
+    let Controls { password_policy, mfa, security_groups, s3_encryption } = controls;
+    let regional = async {
+        let scope = Scope { regions: regions_in_scope(regions, controls, cloud).await, account: identity.clone() };
+        let (groups, buckets) = futures::join!(
+            observing(Control::SecurityGroups, progress, security_groups.as_ref(), |desired| {
+                observe::security_groups(&scope, desired, cloud, progress)
+            }),
+            observing(Control::S3Encryption, progress, s3_encryption.as_ref(), |desired| {
+                observe::s3_encryption(&scope, desired, cloud, progress)
+            }),
+        );
+        (scope, groups, buckets)
+    };
+    // Side by side, so that a service that hangs does not use up the time of what does not need it.
+    let (alias, passwords, factors, (scope, groups, buckets)) = futures::join!(
+        cloud.account_alias(),
+        observing(Control::PasswordPolicy, progress, password_policy.as_ref(), |_| observe::password_policy(
+            &identity, cloud
+        )),
+        observing(Control::Mfa, progress, mfa.as_ref(), |desired| observe::mfa(&identity, desired, cloud, progress)),
+        regional,
+    );
+    let alias = alias.value().cloned().flatten();
     let mut assessment =
         Assessment { identity, alias, coverage: Coverage::default(), controls: Vec::new(), findings: Vec::new() };
     if let Observed::Complete { value: regions, .. } = &scope.regions {
         assessment.coverage.regions.clone_from(&regions.judged);
         assessment.coverage.regions_not_enabled.clone_from(&regions.not_enabled);
     }
-    // Side by side, so that a control whose service hangs does not use up the time of the others.
-    let Controls { password_policy, mfa, security_groups, s3_encryption } = controls;
-    let observed = futures::join!(
-        observing(Control::PasswordPolicy, progress, password_policy.as_ref(), |_| observe::password_policy(
-            &scope, cloud
-        )),
-        observing(Control::Mfa, progress, mfa.as_ref(), |desired| observe::mfa(&scope, desired, cloud, progress)),
-        observing(Control::SecurityGroups, progress, security_groups.as_ref(), |desired| {
-            observe::security_groups(&scope, desired, cloud, progress)
-        }),
-        observing(Control::S3Encryption, progress, s3_encryption.as_ref(), |desired| {
-            observe::s3_encryption(&scope, desired, cloud, progress)
-        }),
-    );
-    if let (Some(desired), Some(snapshot)) = (password_policy, observed.0) {
+    if let (Some(desired), Some(snapshot)) = (password_policy, passwords) {
         assessment.add(Control::PasswordPolicy, password_policy::evaluate(desired, &snapshot));
     }
-    if let (Some(desired), Some(snapshot)) = (mfa, observed.1) {
+    if let (Some(desired), Some(snapshot)) = (mfa, factors) {
         assessment.coverage.cover_users(desired, &snapshot);
         assessment.add(Control::Mfa, mfa::evaluate(desired, &snapshot));
     }
-    if let (Some(desired), Some(snapshot)) = (security_groups, observed.2) {
+    if let (Some(desired), Some(snapshot)) = (security_groups, groups) {
         assessment.add(Control::SecurityGroups, security_groups::evaluate(desired, &snapshot));
     }
-    if let (Some(desired), Some(snapshot)) = (s3_encryption, observed.3) {
+    if let (Some(desired), Some(snapshot)) = (s3_encryption, buckets) {
         assessment.coverage.cover_buckets(&snapshot);
         assessment.add(Control::S3Encryption, s3_encryption::evaluate(desired, &snapshot));
     }

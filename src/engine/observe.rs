@@ -76,6 +76,6 @@ pub async fn regions_in_scope(
 }
 
 /// One call: `iam:GetAccountPasswordPolicy`.
-pub(super) async fn password_policy(scope: &Scope, cloud: &dyn Cloud) -> password_policy::Snapshot {
-    password_policy::Snapshot { account: scope.account.clone(), policy: cloud.password_policy().await }
+pub(super) async fn password_policy(account: &AccountIdentity, cloud: &dyn Cloud) -> password_policy::Snapshot {
+    password_policy::Snapshot { account: account.clone(), policy: cloud.password_policy().await }
 }

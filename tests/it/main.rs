@@ -11,8 +11,11 @@
 mod admission;
 mod audit;
 mod bad_manifests;
+mod calls;
 mod crds;
+mod faults;
 mod layout;
 mod operator;
+mod size;
 mod support;
 mod validate;

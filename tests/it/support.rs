@@ -114,8 +114,14 @@ impl World {
 
     /// Starts the operator for the accounts of this test.
     pub(crate) fn operator(&self) -> Supervised {
+        self.operator_with(&[])
+    }
+
+    /// Starts the operator with more arguments.
+    pub(crate) fn operator_with(&self, args: &[&str]) -> Supervised {
         let program = Program::new(PLUMBLINE, self.dir.path().join("operator.log"))
             .args(["controller", "--selector", &format!("test={}", self.id)])
+            .args(args)
             .clear_env();
         let environment = self.aws.environment(OPERATORS_ACCOUNT);
         let program = environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
@@ -155,10 +161,18 @@ impl World {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
     {
+        self.until_named(&self.id, what, is).await
+    }
+
+    /// Waits until an object of this name is as it should be.
+    pub(crate) async fn until_named<K>(&self, name: &str, what: &str, is: impl Fn(&K) -> bool) -> K
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+    {
         let api = Api::<K>::all(self.client.clone());
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let object = api.get(&self.id).await.unwrap();
+            let object = api.get(name).await.unwrap();
             if is(&object) {
                 return object;
             }

@@ -7,22 +7,22 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
 
-use super::{CONCURRENCY, Scope};
+use super::CONCURRENCY;
 use crate::api::{MfaControl, UserMfa};
 use crate::baseline::mfa::users::{ListedUser, Read, candidates};
 use crate::baseline::mfa::{LiveUser, Needs, Snapshot};
-use crate::baseline::{Control, Observed};
+use crate::baseline::{AccountIdentity, Control, Observed};
 use crate::engine::assess::Progress;
 use crate::engine::cloud::Cloud;
 
 /// Reads what the spec needs; `progress` hears of the users that are read one by one.
 pub(in crate::engine) async fn mfa(
-    scope: &Scope,
+    account: &AccountIdentity,
     desired: &MfaControl,
     cloud: &dyn Cloud,
     progress: &dyn Progress,
 ) -> Snapshot {
-    let needs = Needs::of(desired, &scope.account);
+    let needs = Needs::of(desired, account);
     let (summary, users, report, administrators) = futures::join!(
         wanted(needs.summary, cloud.account_summary()),
         wanted(needs.users, cloud.users()),
@@ -30,7 +30,7 @@ pub(in crate::engine) async fn mfa(
         wanted(needs.administrators, cloud.administrators()),
     );
     let mut snapshot = Snapshot {
-        account: scope.account.clone(),
+        account: account.clone(),
         summary,
         root_has_virtual_mfa: None,
         report,

@@ -1,0 +1,219 @@
+//! P5 and P13 through the real binary: one fault of each kind between it and AWS. The library's own tests have every
+//! read times every fault; here the whole way is walked, from the socket to the report and to the status.
+
+use std::collections::BTreeMap;
+use std::process::Output;
+use std::time::Duration;
+
+use kube::Api;
+use plumbline::api::{AccountBaseline, AwsAccount};
+use plumbline_rig::aws_proxy::{Action, AwsProxy, Matcher};
+use serde_json::{Value, json};
+
+use crate::support::{Aws, World, apply, condition, drift, verdict};
+
+/// Something for each control to read.
+const ACCOUNT: &str = r#"
+regions: [eu-west-1, us-east-1]
+root: {mfa: [Hardware], password: true}
+passwordPolicy: {minimumPasswordLength: 8}
+users:
+  - {name: alice, password: true, mfa: [Virtual]}
+  - {name: carol, password: true}
+securityGroups:
+  eu-west-1:
+    - name: web
+      ingress: [{protocol: tcp, ports: 443, cidrs: [0.0.0.0/0]}, {protocol: tcp, ports: 22, cidrs: [0.0.0.0/0]}]
+keys: {eu-west-1: [{alias: alias/s3-default}]}
+buckets:
+  - {name: plain-$ACCOUNT, region: eu-west-1}
+  - name: safe-$ACCOUNT
+    region: eu-west-1
+    encryption: {algorithm: "aws:kms", key: "key:eu-west-1/alias/s3-default", bucketKey: true}
+"#;
+
+const CONTROLS: &str = r#"{
+    passwordPolicy: {minimumPasswordLength: 14},
+    mfa: {rootUser: {requireMfa: true}, users: {scope: ConsoleUsers}},
+    securityGroups: {allowedIngress: [{protocol: tcp, ports: [443], cidrs: ["0.0.0.0/0"]}],
+                     requireEmptyDefaultGroup: true},
+    s3Encryption: {minimumAlgorithm: SseKms, kmsKeys: [alias/s3-default], requireTls: true}}"#;
+
+/// A fault, the check that rests on what it hits, and the cause that must be named.
+struct Case {
+    name: &'static str,
+    service: &'static str,
+    operation: &'static str,
+    action: Action,
+    check: &'static str,
+    cause: &'static str,
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name, (service, operation), action, check, cause| Case { name, service, operation, action, check, cause };
+    let passwords = ("iam", "GetAccountPasswordPolicy");
+    let rules = ("ec2", "DescribeSecurityGroupRules");
+    let encryption = ("s3", "GetBucketEncryption");
+    vec![
+        case("throttled", passwords, Action::Throttle, "MinimumPasswordLength", "Throttled"),
+        case("denied", ("iam", "ListUsers"), Action::AccessDenied { message: None }, "UserMfa", "AccessDenied"),
+        case("organization", rules, Action::DeniedByOrganization, "Ingress", "DeniedByOrganization"),
+        case("status-500", encryption, Action::Status(500), "EncryptionAlgorithm", "ServiceError"),
+        case("status-503", ("kms", "DescribeKey"), Action::Status(503), "KmsKey", "ServiceError"),
+        case("html", ("iam", "GetAccountSummary"), Action::Html, "RootUserMfa", "ServiceError"),
+        case("half-body", ("s3", "ListBuckets"), Action::HalfBody, "EncryptionAlgorithm", "Unreachable"),
+        case("reset", ("ec2", "DescribeSecurityGroups"), Action::Reset, "DefaultSecurityGroup", "Unreachable"),
+        case("drop-answer", ("iam", "ListMFADevices"), Action::DropAnswer, "UserMfa", "Unreachable"),
+        case("second-page", ("iam", "ListUsers"), Action::Throttle, "UserMfa", "Throttled"),
+        case("repeated-token", rules, Action::RepeatToken, "Ingress", "Malformed"),
+        case("hang", ("s3", "GetBucketPolicy"), Action::Hang, "TlsRequired", "DeadlineExceeded"),
+    ]
+}
+
+fn disturb(proxy: &AwsProxy, account_id: &str, case: &Case) {
+    let matcher = Matcher::operation(case.service, case.operation).account(account_id);
+    let page = if case.name == "second-page" { matcher.clone().page(2) } else { matcher.clone() };
+    proxy.rule(matcher, Action::Paginate { page_size: 1 }, None);
+    proxy.rule(page, case.action.clone(), None);
+}
+
+fn manifest(name: &str, account_id: &str, controls: &str) -> String {
+    let controls = controls.replace('\n', " ");
+    format!(
+        "---\napiVersion: plumbline.dev/v1alpha1\nkind: AwsAccount\nmetadata: {{name: {name}}}\n\
+         spec: {{accountId: \"{account_id}\", auditRoleName: PlumblineAudit, externalId: 0f6c9a}}\n---\n\
+         apiVersion: plumbline.dev/v1alpha1\nkind: AccountBaseline\nmetadata: {{name: {name}}}\n\
+         spec: {{accountRef: {{name: {name}}}, controls: {controls}}}\n"
+    )
+}
+
+/// The verdicts of a report's baseline by check and resource, with the account's id and what AWS named left out.
+fn verdicts(baseline: &Value) -> BTreeMap<(String, String), String> {
+    let account_id = baseline["account"]["accountId"].as_str().unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let row = |finding: &Value| {
+        // Ids of rules and groups differ between accounts, so the region and what was observed stand for them.
+        let resource = match finding["control"].as_str() {
+            Some("securityGroups") => format!("{} {}", text(&finding["region"]), text(&finding["observed"])),
+            _ => text(&finding["resource"]).replace(account_id, "ID"),
+        };
+        ((text(&finding["check"]), resource), text(&finding["result"]))
+    };
+    baseline["findings"].as_array().unwrap().iter().map(row).collect()
+}
+
+fn report(output: &Output) -> Value {
+    let error = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no report: {error}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p5_one_fault_of_each_kind_is_unknown_with_its_cause_and_all_else_is_judged() {
+    let aws = Aws::new().await;
+    let undisturbed = aws.seed(ACCOUNT).await;
+    let mut yaml = manifest("undisturbed", &undisturbed.account_id, CONTROLS);
+    let cases = cases();
+    for case in &cases {
+        let account_id = aws.seed(ACCOUNT).await.account_id;
+        disturb(aws.rig.proxy(), &account_id, case);
+        yaml.push_str(&manifest(case.name, &account_id, CONTROLS));
+    }
+    let file = aws.write("faults.yaml", &yaml);
+    // The accounts are judged side by side, so one run takes as long as the one that hangs.
+    let fast = ["--iam-calls-per-second", "1000", "--ec2-calls-per-second", "1000"];
+    let args = [&["audit", "-f", file.as_str(), "-o", "json", "--timeout", "30s"][..], &fast[..]].concat();
+    let output = tokio::task::block_in_place(|| aws.plumbline(&args));
+    assert_eq!(output.status.code(), Some(2), "the undisturbed account fails");
+
+    let report = report(&output);
+    let baselines = report["baselines"].as_array().unwrap();
+    let named = |name: &str| baselines.iter().find(|baseline| baseline["baseline"] == name).unwrap();
+    let expected = verdicts(named("undisturbed"));
+    assert!(expected.values().all(|verdict| verdict != "Unknown"), "{expected:#?}");
+    for case in &cases {
+        let (baseline, name) = (named(case.name), case.name);
+        let unknown = baseline["unknown"].as_array().unwrap();
+        let of_check: Vec<_> = unknown.iter().filter(|row| row["check"] == case.check).collect();
+        assert!(!of_check.is_empty(), "{name}: {unknown:#?}");
+        for row in &of_check {
+            assert_eq!(row["cause"], case.cause, "{name}: {row:#}");
+        }
+        let control = &of_check[0]["control"];
+        assert!(unknown.iter().all(|row| row["control"] == *control), "{name}: {unknown:#?}");
+        let found = verdicts(baseline);
+        let judged = found.iter().filter(|(_, verdict)| *verdict != "Unknown");
+        for (subject, verdict) in judged {
+            assert_eq!(expected.get(subject), Some(verdict), "{name}: {subject:?} was judged by what was not read");
+        }
+        let others = |rows: &Value| {
+            let rows = rows["findings"].as_array().unwrap().iter().filter(|row| row["control"] != *control);
+            rows.count()
+        };
+        assert_eq!(others(baseline), others(named("undisturbed")), "{name}: the other controls are judged");
+    }
+}
+
+#[tokio::test]
+async fn p5_under_a_throttle_for_ever_status_says_so_and_the_calls_are_counted() {
+    let world = World::new().await;
+    let seeded = world.seed(ACCOUNT).await;
+    world.aws.proxy().rule(Matcher::operation("ec2", "DescribeSecurityGroupRules"), Action::Throttle, None);
+    world.account(&seeded.account_id, "").await;
+    world.baseline(CONTROLS, "").await;
+    let _operator = world.operator();
+    let baseline = world.evaluated(1).await;
+    let status = baseline.status.as_ref().unwrap();
+    let unknown: Vec<_> =
+        status.unknown.iter().map(|entry| (entry.control.as_str(), entry.cause.as_str(), entry.region.clone())).collect();
+    let of = |region: &str| ("securityGroups", "Throttled", Some(region.to_owned()));
+    assert!(unknown.contains(&of("eu-west-1")) && unknown.contains(&of("us-east-1")), "{unknown:?}");
+    assert!(unknown.iter().all(|(control, cause, _)| (*control, *cause) == ("securityGroups", "Throttled")));
+    assert!(drift(&baseline, "Ingress").is_empty(), "nothing was read of it");
+    assert_eq!(drift(&baseline, "UserMfa").len(), 1, "the other controls are judged");
+    let result = |name: &str| status.controls.iter().find(|control| control.name == name).unwrap().result.clone();
+    assert_eq!(result("securityGroups"), "Unknown");
+    let calls = world.aws.proxy().count("ec2", "DescribeSecurityGroupRules");
+    assert!(calls <= 2 * 5, "one call a region, five attempts each: {calls}");
+    // The next pass comes after minutes: there is no hot loop.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(world.aws.proxy().count("ec2", "DescribeSecurityGroupRules"), calls);
+}
+
+#[tokio::test]
+async fn p13_one_account_that_hangs_does_not_keep_the_others_waiting() {
+    let world = World::new().await;
+    // More than are evaluated at the same time by default, and the one that hangs is declared first.
+    let names: Vec<String> = (0..10).map(|number| format!("{}-{number}", world.id)).collect();
+    for (number, name) in names.iter().enumerate() {
+        let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 16}").await;
+        if number == 0 {
+            world.aws.proxy().rule(Matcher::any().account(&seeded.account_id), Action::Hang, None);
+        }
+        let account = json!({"apiVersion": "plumbline.dev/v1alpha1", "kind": "AwsAccount",
+            "metadata": {"name": name, "labels": {"test": world.id}},
+            "spec": {"accountId": seeded.account_id, "auditRoleName": "PlumblineAudit", "externalId": "0f6c9a"}});
+        apply::<AwsAccount>(&world.client, account).await;
+        let baseline = json!({"apiVersion": "plumbline.dev/v1alpha1", "kind": "AccountBaseline",
+            "metadata": {"name": name},
+            "spec": {"accountRef": {"name": name}, "controls": {"passwordPolicy": {"minimumPasswordLength": 14}}}});
+        apply::<AccountBaseline>(&world.client, baseline).await;
+    }
+    let _operator = world.operator_with(&["--account-timeout", "15s"]);
+    let (hanging, others) = names.split_first().unwrap();
+    for name in others {
+        let ready = |baseline: &AccountBaseline| {
+            verdict(baseline, "Compliant") == Some(("True".to_owned(), "AllPassing".to_owned()))
+        };
+        world.until_named::<AccountBaseline>(name, "evaluated", ready).await;
+    }
+    let api = Api::<AccountBaseline>::all(world.client.clone());
+    let first = api.get(hanging).await.unwrap();
+    assert_eq!(verdict(&first, "Ready"), None, "the others were evaluated before it was given up");
+    let gone = |baseline: &AccountBaseline| {
+        verdict(baseline, "Ready") == Some(("False".to_owned(), "AccountUnreachable".to_owned()))
+    };
+    let first = world.until_named::<AccountBaseline>(hanging, "given up", gone).await;
+    let conditions = &first.status.as_ref().unwrap().conditions;
+    assert!(condition(conditions, "Ready").unwrap().message.contains("time"), "{conditions:#?}");
+    assert_eq!(world.aws.proxy().count("iam", "GetAccountPasswordPolicy"), others.len(), "the calls that they need");
+}
