@@ -14,5 +14,6 @@ mod bad_manifests;
 mod crds;
 mod layout;
 mod operator;
+mod robustness;
 mod support;
 mod validate;
