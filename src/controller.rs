@@ -34,6 +34,22 @@ use crate::settings::Settings;
 /// An object that may be malformed: one bad object must not stop the watch of the others.
 type Guarded<K> = DeserializeGuard<K>;
 
+/// A client for the operator, from `KUBECONFIG` or the pod that it runs in.
+///
+/// # Errors
+///
+/// When neither can be used.
+pub async fn client() -> Result<Client, Box<dyn std::error::Error + Send + Sync>> {
+    let mut config = kube::Config::infer().await?;
+    // Longer than a watch may be silent: the API server ends one after 290 s. Without it, a list that nobody answers
+    // would leave the operator blind for good.
+    config.read_timeout = Some(Duration::from_mins(5));
+    config.reset_reader_on_write = true;
+    // Watches and writes have retries of their own, which know what may be repeated and when to stop.
+    config.default_retry = false;
+    Ok(Client::try_from(config)?)
+}
+
 /// Runs until `stop` is cancelled and what was under way has ended.
 pub async fn run(client: Client, provider: Arc<dyn CloudProvider>, settings: Settings, stop: CancellationToken) {
     let config = || Config::default().concurrency(settings.concurrency);

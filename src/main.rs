@@ -40,7 +40,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 }
 
 async fn operate(settings: Settings) -> anyhow::Result<Exit> {
-    let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
+    let client = controller::client().await.map_err(anyhow::Error::from_boxed);
+    let client = client.context("no cluster: set KUBECONFIG, or run in a pod")?;
     let provider = Arc::new(Aws::new(calling(settings.rates)).await);
     let stop = CancellationToken::new();
     let mut terminated = signal(SignalKind::terminate())?;

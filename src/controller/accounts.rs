@@ -78,15 +78,17 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
     };
     let ending = span.in_scope(|| tell(&outcome));
     let at = now();
-    write_status(&context.client, account, |stored| {
+    let written = write_status(&context.client, account, |stored| {
         next_status(&stored.status.clone().unwrap_or_default(), &trigger, &outcome, at)
     })
     .instrument(span)
-    .await?;
+    .await;
+    // Where status is refused for good, AWS must not be asked again and again for nothing.
+    let ending = if written.is_ok() { ending } else { Ending::Failed };
     let attempt = after(trigger.clone(), memory.as_ref(), ending, INTERVAL, now(), fastrand::f64());
     let next = Action::requeue(until(attempt.next_at));
     context.account_attempts.set(&uid, attempt, &context.accounts);
-    Ok(next)
+    written.map(|()| next)
 }
 
 async fn look(account: &AwsAccount, context: &Context) -> Outcome {

@@ -57,10 +57,10 @@ pub(super) async fn reconcile(
             return Ok(Action::await_change());
         }
     };
-    let account = context.account(&baseline.spec.account_ref.name);
-    if account.as_ref().is_some_and(|account| !context.settings.selector.matches(account.labels())) {
+    if !context.selects(&baseline.spec.account_ref.name) {
         return Ok(Action::await_change());
     }
+    let account = context.account(&baseline.spec.account_ref.name);
     let pass = Pass::new(baseline, account);
     let uid = pass.baseline.uid().unwrap_or_default();
     let memory = context.baseline_attempts.get(&uid);
@@ -72,11 +72,13 @@ pub(super) async fn reconcile(
     let Some(outcome) = pass.run(&context).instrument(span.clone()).await else {
         return Ok(Action::requeue(OVERTAKEN_EVERY));
     };
-    let attempt = after(pass.trigger.clone(), memory.as_ref(), ending(&outcome), pass.interval, now(), fastrand::f64());
-    pass.write(&context, &outcome).instrument(span).await?;
+    let written = pass.write(&context, &outcome).instrument(span).await;
+    // Where status is refused for good, AWS must not be read again and again for nothing.
+    let ending = if written.is_ok() { ending(&outcome) } else { Ending::Failed };
+    let attempt = after(pass.trigger.clone(), memory.as_ref(), ending, pass.interval, now(), fastrand::f64());
     let next = Action::requeue(until(attempt.next_at));
     context.baseline_attempts.set(&uid, attempt, &context.baselines);
-    Ok(next)
+    written.map(|()| next)
 }
 
 impl Pass {
@@ -104,7 +106,11 @@ impl Pass {
     /// Judges the account; `None` if an edit or the end of the process overtook it.
     async fn run(&self, context: &Context) -> Option<Outcome> {
         let Some(account) = &self.account else {
-            return Some(Outcome::AccountNotFound { name: self.baseline.spec.account_ref.name.clone() });
+            let name = self.baseline.spec.account_ref.name.clone();
+            return Some(match context.unreadable(&name) {
+                Some(error) => Outcome::AccountUnreadable { name, error },
+                None => Outcome::AccountNotFound { name },
+            });
         };
         if self.baseline.spec.suspend {
             return Some(Outcome::Suspended { what: "baseline" });
@@ -195,9 +201,10 @@ fn ending(outcome: &Outcome) -> Ending {
             if assessment.findings.iter().any(may_pass) { Ending::Partial } else { Ending::Complete }
         }
         Outcome::Failed(AssessError::Unreachable { .. }) => Ending::Failed,
-        Outcome::Failed(AssessError::Mismatch { .. }) | Outcome::AccountNotFound { .. } | Outcome::Suspended { .. } => {
-            Ending::Stalled
-        }
+        Outcome::Failed(AssessError::Mismatch { .. })
+        | Outcome::AccountNotFound { .. }
+        | Outcome::AccountUnreadable { .. }
+        | Outcome::Suspended { .. } => Ending::Stalled,
     }
 }
 
@@ -209,6 +216,7 @@ fn tell(outcome: &Outcome) {
             info!(pass, fail, unknown, "evaluated");
         }
         Outcome::AccountNotFound { name } => info!(name, "waiting for an AwsAccount that does not exist"),
+        Outcome::AccountUnreadable { name, error } => warn!(name, error, "the AwsAccount cannot be read"),
         Outcome::Failed(error) => warn!(%error, "not evaluated"),
         Outcome::Suspended { what } => info!(what, "suspended"),
     }

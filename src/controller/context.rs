@@ -82,6 +82,18 @@ impl Context {
         self.accounts.get(&ObjectRef::new(name)).and_then(|account| account.0.as_ref().ok().cloned())
     }
 
+    /// Why the account cannot be read; `None` if it can, or if there is none.
+    pub(super) fn unreadable(&self, account: &str) -> Option<String> {
+        self.accounts.get(&ObjectRef::new(account)).and_then(|account| Some(account.0.as_ref().err()?.error.clone()))
+    }
+
+    /// Whether the account is for this process, by its labels, which are there where the rest cannot be read. One that
+    /// does not exist is for everybody.
+    pub(super) fn selects(&self, account: &str) -> bool {
+        let stored = self.accounts.get(&ObjectRef::new(account));
+        stored.is_none_or(|account| self.settings.selector.matches(account.labels()))
+    }
+
     /// The baseline as the watch last saw it.
     pub(super) fn baseline(&self, name: &str) -> Option<AccountBaseline> {
         self.baselines.get(&ObjectRef::new(name)).and_then(|baseline| baseline.0.as_ref().ok().cloned())

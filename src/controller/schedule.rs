@@ -73,7 +73,8 @@ pub(super) fn due(
 }
 
 /// The memory of a pass that ended now. `jitter` from 0 to 1 spreads accounts, so that they do not all ask AWS at the
-/// same moment: an interval is shortened by up to a tenth of it.
+/// same moment: an interval is shortened by up to a tenth of it, and after a failure by up to half, because what fails
+/// for one account at a moment tends to fail for all.
 pub(super) fn after(
     trigger: Trigger,
     before: Option<&Attempt>,
@@ -94,7 +95,8 @@ pub(super) fn after(
             (FIRST_RETRY * 2_u32.pow(doublings)).min(LONGEST_RETRY).min(interval)
         }
     };
-    Attempt { trigger, failures, next_at: later(now, delay.mul_f64(1.0 - 0.1 * jitter.clamp(0.0, 1.0))) }
+    let share = if ending == Ending::Failed { 0.5 } else { 0.1 };
+    Attempt { trigger, failures, next_at: later(now, delay.mul_f64(1.0 - share * jitter.clamp(0.0, 1.0))) }
 }
 
 fn later(from: Timestamp, by: Duration) -> Timestamp {
@@ -150,6 +152,45 @@ mod tests {
         assert_eq!(delays, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
         let next = after(trigger(1), memory.as_ref(), Ending::Complete, HOUR, time(0), 0.0);
         assert_eq!((next.failures, next.next_at), (0, time(3600)));
+    }
+
+    /// When each of 300 accounts is looked at, if AWS is away from second 0 to `back`; all begin at the same moment.
+    fn passes_of_300_accounts(seed: u64, back: i64, until: i64) -> Vec<Vec<i64>> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut account = || {
+            let (mut memory, mut at, mut passes) = (None, time(0), Vec::new());
+            while at < time(until) {
+                passes.push(at.as_second());
+                let ending = if at < time(back) { Ending::Failed } else { Ending::Complete };
+                let next = after(trigger(1), memory.as_ref(), ending, HOUR, at, random.f64());
+                at = due(&trigger(1), Some(&next), None, HOUR, at);
+                memory = Some(next);
+            }
+            passes
+        };
+        (0..300).map(|_| account()).collect()
+    }
+
+    #[test]
+    fn an_outage_asks_rarely_and_its_end_is_no_stampede() {
+        for (seed, back) in [(1, 300), (2, 1800), (3, 3600), (4, 4 * 3600)] {
+            let accounts = passes_of_300_accounts(seed, back, back + 2 * 3600);
+            // Ten-minute retries come after at least five minutes; six failures get there.
+            let bound = usize::try_from(7 + back / 300).unwrap();
+            let tries = accounts.iter().map(|passes| passes.iter().filter(|at| **at < back).count()).max().unwrap();
+            assert!(tries <= bound, "{tries} tries in an outage of {back} s");
+            let busiest = |from: i64, to: i64| {
+                let minutes = (from / 60..to / 60).map(|minute| {
+                    accounts.iter().flatten().filter(|at| **at >= from && **at < to && **at / 60 == minute).count()
+                });
+                minutes.max().unwrap()
+            };
+            let recovered = busiest(back, back + 600);
+            assert!(recovered <= 150, "{recovered} of 300 recover within one minute after {back} s");
+            let later = busiest(back + 3600 - 360, back + 2 * 3600);
+            assert!(later <= 75, "{later} of 300 are judged again within one minute, an outage of {back} s before");
+            assert!(accounts.iter().all(|passes| passes.iter().any(|at| *at >= back && *at < back + 600)));
+        }
     }
 
     #[test]

@@ -21,6 +21,13 @@ pub(super) enum Outcome {
         /// The name in the baseline's `accountRef`.
         name: String,
     },
+    /// There is one, and this version cannot read it.
+    AccountUnreadable {
+        /// The name in the baseline's `accountRef`.
+        name: String,
+        /// What is wrong with it.
+        error: String,
+    },
     /// The account could not be judged at all.
     Failed(AssessError),
     /// The baseline or its account is suspended.
@@ -64,16 +71,13 @@ pub(super) fn next_status(
             expire(&mut next, seen, now);
         }
         Outcome::Failed(AssessError::Unreachable { cause, .. }) => unreachable(&mut next, seen, cause, now),
+        Outcome::AccountUnreadable { name, error } => {
+            let message = one_line(&format!("AwsAccount {name} cannot be read, correct it: {error}"));
+            stalled(&mut next, seen, Reason::InvalidSpec, &message, now);
+        }
         Outcome::Failed(error @ AssessError::Mismatch { .. }) => {
             let message = format!("{error}; correct the AwsAccount's accountId, or the credentials and the role");
-            next.observed_generation = seen.generation;
-            next.observed_account_generation = seen.account_generation;
-            next.last_handled_reconcile_at.clone_from(&seen.requested_at);
-            let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
-            conditions.set(ConditionType::Ready, ConditionStatus::False, Reason::AccountMismatch, &message);
-            conditions.set(ConditionType::Stalled, ConditionStatus::True, Reason::AccountMismatch, &message);
-            conditions.remove(ConditionType::Reconciling);
-            expire(&mut next, seen, now);
+            stalled(&mut next, seen, Reason::AccountMismatch, &message, now);
         }
         Outcome::Suspended { what } => {
             let message = format!("the {what} is suspended: status is what was last seen");
@@ -138,6 +142,18 @@ fn unreachable(next: &mut AccountBaselineStatus, seen: &Seen, cause: &Cause, now
     conditions.set(ConditionType::Ready, ConditionStatus::False, Reason::AccountUnreachable, &message);
     conditions.set(ConditionType::Reconciling, ConditionStatus::True, Reason::ProgressingWithRetry, &message);
     conditions.remove(ConditionType::Stalled);
+    expire(next, seen, now);
+}
+
+/// Nothing will change without an edit.
+fn stalled(next: &mut AccountBaselineStatus, seen: &Seen, reason: Reason, message: &str, now: Timestamp) {
+    next.observed_generation = seen.generation;
+    next.observed_account_generation = seen.account_generation;
+    next.last_handled_reconcile_at.clone_from(&seen.requested_at);
+    let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
+    conditions.set(ConditionType::Ready, ConditionStatus::False, reason, message);
+    conditions.set(ConditionType::Stalled, ConditionStatus::True, reason, message);
+    conditions.remove(ConditionType::Reconciling);
     expire(next, seen, now);
 }
 
@@ -308,6 +324,56 @@ mod tests {
         assert_eq!(status.observed_generation, 3, "kstatus reports a failure only for the observed generation");
         let ready = &status.conditions[0].message;
         assert!(ready.contains("333333333333") && ready.contains("correct"), "{ready}");
+    }
+
+    #[test]
+    fn an_account_that_cannot_be_read_stalls_and_is_not_called_missing() {
+        let outcome = Outcome::AccountUnreadable { name: "payments".to_owned(), error: "missing field".to_owned() };
+        let status = next_status(&fresh(), &seen(3), &outcome, time(1));
+        assert_eq!(condition(&status, ConditionType::Ready), Some(("False", "InvalidSpec")));
+        assert_eq!(condition(&status, ConditionType::Stalled), Some(("True", "InvalidSpec")));
+        assert_eq!(status.observed_generation, 3, "kstatus reports a failure only for the observed generation");
+        let message = &status.conditions[0].message;
+        assert!(message.contains("payments") && message.contains("missing field"), "{message}");
+    }
+
+    #[test]
+    fn an_edit_that_was_never_judged_does_not_keep_the_verdict_of_the_spec_before_it() {
+        let before = next_status(&fresh(), &seen(1), &evaluated_with(vec![passing()]), time(0));
+        let away = next_status(&before, &seen(2), &failed(CauseClass::Unreachable), time(60));
+        let compliant = |status: &AccountBaselineStatus| {
+            status.conditions.iter().find(|condition| condition.r#type == "Compliant").cloned().unwrap()
+        };
+        assert_eq!((away.observed_generation, compliant(&away).observed_generation), (1, 1), "it speaks of the old one");
+        assert_eq!(condition(&away, ConditionType::Ready), Some(("False", "AccountUnreachable")));
+        let later = next_status(&away, &seen(2), &failed(CauseClass::Throttled), time(7200));
+        assert_eq!(condition(&later, ConditionType::Compliant), Some(("Unknown", "Stale")));
+        assert_eq!(compliant(&later).observed_generation, 2);
+        assert_eq!(next_status(&later, &seen(3), &failed(CauseClass::Throttled), time(7300)).observed_generation, 1);
+        assert!(compliant(&later).message.contains("1970-01-01T00:00:00Z"), "since when: {later:?}");
+    }
+
+    #[test]
+    fn whatever_keeps_an_account_from_being_judged_lets_its_verdict_turn_stale() {
+        let judged = next_status(&fresh(), &seen(1), &evaluated_with(vec![failing()]), time(0));
+        let mismatch = AssessError::Mismatch { declared: "222222222222".into(), actual: "333333333333".into() };
+        let name = || "payments".to_owned();
+        for outcome in [
+            Outcome::AccountNotFound { name: name() },
+            Outcome::AccountUnreadable { name: name(), error: name() },
+            Outcome::Failed(mismatch),
+            failed(CauseClass::AccessDenied),
+            failed(CauseClass::DeadlineExceeded),
+        ] {
+            let early = next_status(&judged, &seen(1), &outcome, time(7199));
+            assert_eq!(condition(&early, ConditionType::Compliant), Some(("False", "DriftDetected")), "{outcome:?}");
+            let late = next_status(&early, &seen(1), &outcome, time(7200));
+            assert_eq!(condition(&late, ConditionType::Compliant), Some(("Unknown", "Stale")), "{outcome:?}");
+            assert_eq!((&late.drift, late.last_evaluated_at), (&judged.drift, judged.last_evaluated_at), "still to see");
+            assert_eq!(next_status(&late, &seen(1), &outcome, time(9000)), late, "written once");
+        }
+        let never = next_status(&fresh(), &seen(1), &failed(CauseClass::Unreachable), time(9000));
+        assert_eq!(condition(&never, ConditionType::Compliant), None, "what was never judged is not stale");
     }
 
     #[test]

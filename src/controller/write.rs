@@ -1,22 +1,32 @@
-//! Writes `/status`, once, by PUT with the resourceVersion that was read.
+//! Writes `/status`, once, by PUT with the resourceVersion that was read. Does IO.
 //!
 //! PUT, because server-side apply fails on a field that an older CRD lacks, and because only PUT refuses an object that
-//! was deleted and made again under the same name.
+//! was deleted and made again under the same name. A write whose answer was lost may have taken effect: every further
+//! try reads what is stored, and where that is what was to be written nothing is written again.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use kube::api::PostParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::{sleep, timeout};
 
-/// How often a conflict is met by reading again, before the pass is started over.
-const CONFLICTS: usize = 5;
+/// How often a write is tried before the pass is started over. Repeating a write is cheap, a pass reads an account.
+const TRIES: u32 = 5;
+
+/// The pause after the first failure; each further one doubles it, so that all tries take some 4 s of pauses.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The API server answers within milliseconds, or is in trouble. Without a limit a connection that nobody answers would
+/// hold the object, and its share of the concurrency, for good.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The status could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
-    /// The API server did not answer, or refused.
+    /// The API server could not be reached, or refused.
     #[error("status of {name} could not be written")]
     Api {
         /// The object.
@@ -25,6 +35,29 @@ pub(super) enum WriteError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The API server took the call and said nothing.
+    #[error("status of {name} could not be written: the API server did not answer within {}s", ANSWER_WITHIN.as_secs())]
+    NoAnswer {
+        /// The object.
+        name: String,
+    },
+}
+
+impl WriteError {
+    /// Whether the next try may find it otherwise: somebody else's write, a server in trouble, a lost connection.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Api { source, .. } => match &**source {
+                kube::Error::Api(answer) => matches!(answer.code, 408 | 409 | 429 | 500..),
+                _ => true,
+            },
+            Self::NoAnswer { .. } => true,
+        }
+    }
+
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(answer) if answer.is_conflict()))
+    }
 }
 
 /// An object whose status this module can replace.
@@ -41,27 +74,56 @@ pub(super) async fn write_status<K: WithStatus>(
     object: &K,
     next: impl Fn(&K) -> K::Status,
 ) -> Result<(), WriteError> {
-    let (api, name) = (Api::<K>::all(client.clone()), object.name_any());
-    let failed = |source| WriteError::Api { name: name.clone(), source: Box::new(source) };
-    let mut stored = object.clone();
-    for _ in 0..CONFLICTS {
-        let status = next(&stored);
-        if stored.status() == Some(&status) {
-            return Ok(());
-        }
-        stored.set_status(status);
-        match api.replace_status(&name, &PostParams::default(), &stored).await {
-            Ok(_) => return Ok(()),
-            Err(kube::Error::Api(answer)) if answer.is_not_found() => return Ok(()),
-            Err(kube::Error::Api(answer)) if answer.is_conflict() => {}
-            Err(error) => return Err(failed(error)),
-        }
-        match api.get_opt(&name).await.map_err(failed)? {
-            Some(fresh) if fresh.uid() == object.uid() && fresh.meta().generation == object.meta().generation => {
-                stored = fresh;
+    let api = Api::<K>::all(client.clone());
+    let mut seen = Some(object.clone());
+    let mut pause = FIRST_PAUSE;
+    let mut tries = 1;
+    loop {
+        match write(&api, object, seen.take(), &next).await {
+            Err(error) if tries < TRIES && error.may_pass() => {
+                if !error.is_conflict() {
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+                tries += 1;
             }
-            _ => return Ok(()),
+            outcome => return outcome,
         }
     }
-    Ok(())
+}
+
+/// One try, on what was `seen` or else is stored.
+async fn write<K: WithStatus>(
+    api: &Api<K>,
+    object: &K,
+    seen: Option<K>,
+    next: impl Fn(&K) -> K::Status,
+) -> Result<(), WriteError> {
+    let name = object.name_any();
+    let mut stored = match seen {
+        Some(seen) => seen,
+        None => match answered(&name, api.get_opt(&name)).await? {
+            Some(fresh) if fresh.uid() == object.uid() && fresh.meta().generation == object.meta().generation => fresh,
+            _ => return Ok(()),
+        },
+    };
+    let status = next(&stored);
+    if stored.status() == Some(&status) {
+        return Ok(());
+    }
+    stored.set_status(status);
+    match answered(&name, api.replace_status(&name, &PostParams::default(), &stored)).await {
+        Err(WriteError::Api { source, .. }) if matches!(&*source, kube::Error::Api(answer) if answer.is_not_found()) => {
+            Ok(())
+        }
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Waits for an answer, but not for ever.
+async fn answered<T>(name: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T, WriteError> {
+    match timeout(ANSWER_WITHIN, call).await {
+        Ok(answer) => answer.map_err(|source| WriteError::Api { name: name.to_owned(), source: Box::new(source) }),
+        Err(_) => Err(WriteError::NoAnswer { name: name.to_owned() }),
+    }
 }

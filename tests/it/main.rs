@@ -16,6 +16,7 @@ mod crds;
 mod faults;
 mod layout;
 mod operator;
+mod robustness;
 mod size;
 mod support;
 mod validate;

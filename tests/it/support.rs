@@ -1,7 +1,7 @@
 //! What the integration tests stand on: one real control plane and one AWS emulator for all, and for each test a proxy,
 //! an account and an operator of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -39,18 +39,23 @@ pub(crate) async fn cluster() -> &'static ControlPlane {
     READY
         .get_or_init(|| async {
             let cluster = ControlPlane::shared().await.unwrap();
-            cluster.install_crds(&manifests(&file("crds")).unwrap()).await.unwrap();
-            let client = cluster.admin_client().await.unwrap();
-            for object in manifests(&file("tests/operator-rbac.yaml")).unwrap() {
-                match object["kind"].as_str().unwrap() {
-                    "ClusterRole" => drop(apply::<ClusterRole>(&client, object).await),
-                    "ClusterRoleBinding" => drop(apply::<ClusterRoleBinding>(&client, object).await),
-                    other => panic!("{other} in the operator's rights"),
-                }
-            }
+            prepare(cluster, &manifests(&file("crds")).unwrap()).await;
             cluster
         })
         .await
+}
+
+/// Installs CRDs and the operator's rights.
+pub(crate) async fn prepare(cluster: &ControlPlane, crds: &[Value]) {
+    cluster.install_crds(crds).await.unwrap();
+    let client = cluster.admin_client().await.unwrap();
+    for object in manifests(&file("tests/operator-rbac.yaml")).unwrap() {
+        match object["kind"].as_str().unwrap() {
+            "ClusterRole" => drop(apply::<ClusterRole>(&client, object).await),
+            "ClusterRoleBinding" => drop(apply::<ClusterRoleBinding>(&client, object).await),
+            other => panic!("{other} in the operator's rights"),
+        }
+    }
 }
 
 /// Applies an object as `kubectl apply --server-side` would.
@@ -75,8 +80,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::on(cluster().await).await
+    }
+
+    /// On a control plane that is not everybody's.
+    pub(crate) async fn on(cluster: &ControlPlane) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let cluster = cluster().await;
         Self {
             aws: AwsRig::start().await.unwrap(),
             client: cluster.admin_client().await.unwrap(),
@@ -117,15 +126,29 @@ impl World {
         self.operator_with(&[])
     }
 
+    /// The kubeconfig of the operator's ServiceAccount.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     /// Starts the operator with more arguments.
     pub(crate) fn operator_with(&self, args: &[&str]) -> Supervised {
+        self.start(&self.kubeconfig, args)
+    }
+
+    /// Starts the operator with another way to the cluster.
+    pub(crate) fn operator_by(&self, kubeconfig: &Path) -> Supervised {
+        self.start(kubeconfig, &[])
+    }
+
+    fn start(&self, kubeconfig: &Path, args: &[&str]) -> Supervised {
         let program = Program::new(PLUMBLINE, self.dir.path().join("operator.log"))
             .args(["controller", "--selector", &format!("test={}", self.id)])
             .args(args)
             .clear_env();
         let environment = self.aws.environment(OPERATORS_ACCOUNT);
         let program = environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
-        program.env("KUBECONFIG", &self.kubeconfig).env("PLUMBLINE_LOG", "info,plumbline=debug").start().unwrap()
+        program.env("KUBECONFIG", kubeconfig).env("PLUMBLINE_LOG", "info,plumbline=debug").start().unwrap()
     }
 
     /// What the operator logged.

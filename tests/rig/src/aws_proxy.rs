@@ -22,15 +22,12 @@ pub(crate) mod upstream;
 pub(crate) mod xml;
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
 
 use anyhow::Context;
-use tokio::sync::oneshot;
 
 pub use self::account::{Account, DEFAULT_ACCOUNT, DEFAULT_REGIONS, Identity, Role, Root, RootMfa, UserState};
 pub use self::fault::{Action, Matcher};
@@ -40,9 +37,10 @@ pub use self::request::{AwsRequest, NotUnderstood, Parameters};
 use self::serve::{Shared, serve};
 pub use self::shape::Answer;
 pub use self::trace::Call;
-use self::trace::Trace;
+pub(crate) use self::trace::{Numbered, Recording, Trace};
 use self::upstream::Upstream;
 pub use self::xml::Element;
+use crate::background::Background;
 
 /// How a proxy is set up.
 #[derive(Debug, Default)]
@@ -55,13 +53,23 @@ pub struct ProxyOptions {
     pub address: Option<SocketAddr>,
 }
 
+impl ProxyOptions {
+    /// The record that these options ask for.
+    pub(crate) fn trace<C: Numbered>(&self) -> anyhow::Result<Trace<C>> {
+        let open = |path: &PathBuf| {
+            let file = File::options().create(true).append(true).open(path);
+            file.with_context(|| format!("cannot write {}", path.display()))
+        };
+        let file = self.trace_file.as_ref().map(open).transpose()?;
+        Ok(Trace::new(self.sequence.clone().unwrap_or_default(), file))
+    }
+}
+
 /// A running proxy.
 #[derive(Debug)]
 pub struct AwsProxy {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    server: Background,
 }
 
 impl AwsProxy {
@@ -70,38 +78,21 @@ impl AwsProxy {
     /// # Errors
     /// When the address cannot be listened on, or the file not be written.
     pub fn start(upstream: &str, options: ProxyOptions) -> anyhow::Result<Self> {
-        let file = options.trace_file.map(|path| {
-            File::options()
-                .create(true)
-                .append(true)
-                .open(&path)
-                .with_context(|| format!("cannot write {}", path.display()))
-        });
-        let listener = TcpListener::bind(options.address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into()))
-            .context("the AWS proxy cannot listen")?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            trace: Arc::new(Trace::new(options.sequence.unwrap_or_default(), file.transpose()?)),
+            trace: Arc::new(options.trace()?),
             rules: std::sync::Mutex::default(),
             state: std::sync::Mutex::default(),
             upstream: Upstream::new(upstream),
         });
-        let (stop, stopped) = oneshot::channel();
-        let (tell, started) = mpsc::channel();
         let serving = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("aws-proxy".to_owned())
-            .spawn(move || run(serving, listener, stopped, &tell))
-            .context("no thread for the AWS proxy")?;
-        started.recv().context("the AWS proxy's thread ended")??;
-        Ok(Self { shared, address, stop: Some(stop), thread: Some(thread) })
+        let server = Background::start("aws-proxy", options.address, |listener| Ok(serve(serving, listener)))?;
+        Ok(Self { shared, server })
     }
 
     /// Where it listens, for `AWS_ENDPOINT_URL`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address())
     }
 
     /// All calls in the order of their arrival.
@@ -173,43 +164,6 @@ impl AwsProxy {
 
     pub(crate) fn upstream_url(&self) -> &str {
         self.shared.upstream.url()
-    }
-}
-
-impl Drop for AwsProxy {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic in the proxy has shown itself in the answers already.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// The proxy's thread: serves until the other end of `stopped` goes.
-fn run(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    stopped: oneshot::Receiver<()>,
-    tell: &mpsc::Sender<anyhow::Result<()>>,
-) {
-    let start = || -> anyhow::Result<_> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(async { tokio::net::TcpListener::from_std(listener) })?;
-        Ok((runtime, listener))
-    };
-    // The receiver waits for exactly this one message.
-    match start() {
-        Err(error) => drop(tell.send(Err(error))),
-        Ok((runtime, listener)) => {
-            drop(tell.send(Ok(())));
-            runtime.block_on(async {
-                tokio::select! {
-                    () = serve(shared, listener) => {}
-                    _ = stopped => {}
-                }
-            });
-        }
     }
 }
 

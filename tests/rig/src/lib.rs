@@ -2,7 +2,9 @@
 
 pub mod aws_proxy;
 pub mod aws_rig;
+mod background;
 pub mod controlplane;
+pub mod kube_proxy;
 pub mod moto;
 pub mod seed;
 pub mod supervisor;

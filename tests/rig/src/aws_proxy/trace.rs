@@ -38,29 +38,55 @@ pub struct Call {
     pub fault: Option<String>,
 }
 
+/// What a proxy records of a call: it has a place in the order of all.
+pub(crate) trait Numbered: Clone + Serialize {
+    fn seq(&self) -> u64;
+    fn number(&mut self, seq: u64);
+    fn answered(&mut self, status: u16);
+    fn fault(&mut self, fault: String);
+}
+
+impl Numbered for Call {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn number(&mut self, seq: u64) {
+        self.seq = seq;
+    }
+
+    fn answered(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    fn fault(&mut self, fault: String) {
+        self.fault = Some(fault);
+    }
+}
+
 /// All calls of one proxy.
 #[derive(Debug)]
-pub(crate) struct Trace {
+pub(crate) struct Trace<C = Call> {
     sequence: Arc<AtomicU64>,
-    calls: std::sync::Mutex<Vec<Call>>,
+    calls: std::sync::Mutex<Vec<C>>,
     file: Option<std::sync::Mutex<File>>,
 }
 
-impl Trace {
+impl<C: Numbered> Trace<C> {
     pub(crate) fn new(sequence: Arc<AtomicU64>, file: Option<File>) -> Self {
         Self { sequence, calls: std::sync::Mutex::default(), file: file.map(std::sync::Mutex::new) }
     }
 
     /// Files a call that has just arrived and gives it its number.
-    pub(crate) fn arrived(self: &Arc<Self>, mut call: Call) -> Recording {
+    pub(crate) fn arrived(self: &Arc<Self>, mut call: C) -> Recording<C> {
         let mut calls = lock(&self.calls);
         // Taken under the lock, so that the list is in the order of its numbers.
-        call.seq = self.sequence.fetch_add(1, Ordering::SeqCst);
+        call.number(self.sequence.fetch_add(1, Ordering::SeqCst));
         calls.push(call.clone());
         Recording { trace: Arc::clone(self), call }
     }
 
-    pub(crate) fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<C> {
         lock(&self.calls).clone()
     }
 
@@ -71,25 +97,25 @@ impl Trace {
 
 /// A call in progress; filed with what is known of it when this value is dropped.
 #[derive(Debug)]
-pub(crate) struct Recording {
-    trace: Arc<Trace>,
-    call: Call,
+pub(crate) struct Recording<C: Numbered = Call> {
+    trace: Arc<Trace<C>>,
+    call: C,
 }
 
-impl Recording {
+impl<C: Numbered> Recording<C> {
     pub(crate) fn fault(&mut self, fault: String) {
-        self.call.fault = Some(fault);
+        self.call.fault(fault);
         self.update();
     }
 
     pub(crate) fn answered(&mut self, status: u16) {
-        self.call.status = Some(status);
+        self.call.answered(status);
         self.update();
     }
 
     fn update(&self) {
         let mut calls = lock(&self.trace.calls);
-        if let Ok(at) = calls.binary_search_by_key(&self.call.seq, |call| call.seq)
+        if let Ok(at) = calls.binary_search_by_key(&self.call.seq(), Numbered::seq)
             && let Some(call) = calls.get_mut(at)
         {
             *call = self.call.clone();
@@ -97,7 +123,7 @@ impl Recording {
     }
 }
 
-impl Drop for Recording {
+impl<C: Numbered> Drop for Recording<C> {
     fn drop(&mut self) {
         let Some(file) = &self.trace.file else { return };
         if let Ok(mut line) = serde_json::to_vec(&self.call) {
