@@ -13,6 +13,7 @@ mod audit;
 mod bad_manifests;
 mod crds;
 mod layout;
+mod least_privilege;
 mod operator;
 mod support;
 mod validate;

@@ -192,14 +192,19 @@ impl<'a> Region<'a> {
         }
     }
 
-    /// One step less bad where nothing hangs on the group; where that is not known, as bad as ever.
+    /// One step less bad where nothing hangs on the group; where that is not known, as bad as ever, and it says so.
     fn weigh(self, finding: Finding, severity: Severity, group: &str, message: String) -> Finding {
         if self.is_unattached(group) {
             let message = format!("{message}; the group is attached to nothing");
-            finding.with_severity(severity.lower()).with_message(message)
-        } else {
-            finding.with_severity(severity).with_message(message)
+            return finding.with_severity(severity.lower()).with_message(message);
         }
+        let unread = self.read.attached.as_ref().and_then(|attached| attached.read().err());
+        let message = match unread.map(|cause| (cause.class, &cause.missing_action)) {
+            Some((_, Some(action))) => format!("{message}; whether it is attached to anything is not known: {action}"),
+            Some((class, None)) => format!("{message}; whether it is attached to anything is not known: {class}"),
+            None => message,
+        };
+        finding.with_severity(severity).with_message(message)
     }
 
     fn cause(self, judged: &Judged<'_>) -> Cause {

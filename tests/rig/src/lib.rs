@@ -3,6 +3,8 @@
 pub mod aws_proxy;
 pub mod aws_rig;
 pub mod controlplane;
+mod emulator;
+pub mod ministack;
 pub mod moto;
 pub mod seed;
 pub mod supervisor;
