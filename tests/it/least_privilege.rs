@@ -41,7 +41,6 @@ buckets:
     encryption: {algorithm: aws:kms, key: "key:eu-west-1/alias/s3-default", bucketKey: true}
     policy: {Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "arn:aws:iam::$ACCOUNT:root"},
              Action: "s3:GetObject", Resource: "arn:aws:s3:::secret-$ACCOUNT/*"}]}
-    logsTo: plain-$ACCOUNT
 "#;
 
 /// Two baselines of the account, because only one scope of users at a time can be asked for.

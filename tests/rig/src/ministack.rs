@@ -37,7 +37,8 @@ impl Ministack {
         let emulator = tokio::task::spawn_blocking(|| {
             Emulator::start("ministack", "ministack", "/_ministack/health", |programs, log, address| {
                 // It reads credentials, and much else, from its environment.
-                Program::new(programs.join("ministack"), log)
+                Program::new(programs.join("python"), log)
+                    .args([concat!(env!("CARGO_MANIFEST_DIR"), "/../ministack/serve.py")])
                     .clear_env()
                     .env("AUTH", "true")
                     .env("BIND_HOST", "127.0.0.1")
