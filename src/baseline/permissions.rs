@@ -46,78 +46,6 @@ pub struct Permission {
     pub checks: Vec<Check>,
 }
 
-/// The read actions that the audit of an account by these controls needs, in a stable order; none, where they ask for
-/// nothing. What the operator's own identity needs (`sts:AssumeRole`) is not among them.
-#[must_use]
-pub fn needed(controls: &Controls, partition: &str) -> Vec<Permission> {
-    let asked = Asked::of(controls, partition);
-    if asked.checks().is_empty() {
-        return Vec::new();
-    }
-    READS.iter().filter_map(|read| read.permission(&asked)).collect()
-}
-
-/// What any of several controls needs.
-#[must_use]
-pub fn needed_by_any<'a>(controls: impl IntoIterator<Item = &'a Controls>, partition: &str) -> Vec<Permission> {
-    let mut checks: BTreeMap<&'static str, Vec<Check>> = BTreeMap::new();
-    for permission in controls.into_iter().flat_map(|controls| needed(controls, partition)) {
-        let known = checks.entry(permission.action).or_default();
-        known.extend(permission.checks);
-        known.sort_unstable();
-        known.dedup();
-    }
-    let permission = |read: &Read| checks.remove(read.action).map(|checks| read.with(checks));
-    READS.iter().filter_map(permission).collect()
-}
-
-/// What the audit can need, whatever the controls ask for.
-#[must_use]
-pub fn every_read(partition: &str) -> Vec<Permission> {
-    needed_by_any(&[everything(UserScope::ConsoleUsers), everything(UserScope::PrivilegedUsers)], partition)
-}
-
-/// Controls that ask for everything that there is to ask for, of these users.
-fn everything(scope: UserScope) -> Controls {
-    Controls {
-        password_policy: Some(PasswordPolicyControl {
-            minimum_password_length: Some(14),
-            require_uppercase_characters: true,
-            require_lowercase_characters: true,
-            require_numbers: true,
-            require_symbols: true,
-            password_reuse_prevention: Some(24),
-            max_password_age: Some(90),
-            allow_users_to_change_password: true,
-        }),
-        mfa: Some(MfaControl {
-            root_user: Some(RootUser {
-                require_mfa: true,
-                require_hardware_mfa: true,
-                forbid_access_keys: true,
-                require_unused_for: Some("90d".into()),
-            }),
-            users: Some(UserMfa { scope, require_phishing_resistant: true }),
-        }),
-        security_groups: Some(SecurityGroupsControl {
-            allowed_ingress: Some(vec![AllowedIngress {
-                group_names: Some(vec!["*".into()]),
-                ..AllowedIngress::default()
-            }]),
-            require_empty_default_group: true,
-            ..SecurityGroupsControl::default()
-        }),
-        s3_encryption: Some(S3Encryption {
-            minimum_algorithm: Some(Algorithm::SseKms),
-            require_customer_managed_key: true,
-            kms_keys: None,
-            require_bucket_key: true,
-            forbid_sse_c: true,
-            require_tls: true,
-        }),
-    }
-}
-
 /// One row of the table of actions.
 struct Read {
     action: &'static str,
@@ -190,6 +118,78 @@ const READS: [Read; 21] = {
         }),
     ]
 };
+
+/// The read actions that the audit of an account by these controls needs, in a stable order; none, where they ask for
+/// nothing. What the operator's own identity needs (`sts:AssumeRole`) is not among them.
+#[must_use]
+pub fn needed(controls: &Controls, partition: &str) -> Vec<Permission> {
+    let asked = Asked::of(controls, partition);
+    if asked.checks().is_empty() {
+        return Vec::new();
+    }
+    READS.iter().filter_map(|read| read.permission(&asked)).collect()
+}
+
+/// What any of several controls needs.
+#[must_use]
+pub fn needed_by_any<'a>(controls: impl IntoIterator<Item = &'a Controls>, partition: &str) -> Vec<Permission> {
+    let mut checks: BTreeMap<&'static str, Vec<Check>> = BTreeMap::new();
+    for permission in controls.into_iter().flat_map(|controls| needed(controls, partition)) {
+        let known = checks.entry(permission.action).or_default();
+        known.extend(permission.checks);
+        known.sort_unstable();
+        known.dedup();
+    }
+    let permission = |read: &Read| checks.remove(read.action).map(|checks| read.with(checks));
+    READS.iter().filter_map(permission).collect()
+}
+
+/// What the audit can need, whatever the controls ask for.
+#[must_use]
+pub fn every_read(partition: &str) -> Vec<Permission> {
+    needed_by_any(&[everything(UserScope::ConsoleUsers), everything(UserScope::PrivilegedUsers)], partition)
+}
+
+/// Controls that ask for everything that there is to ask for, of these users.
+fn everything(scope: UserScope) -> Controls {
+    Controls {
+        password_policy: Some(PasswordPolicyControl {
+            minimum_password_length: Some(14),
+            require_uppercase_characters: true,
+            require_lowercase_characters: true,
+            require_numbers: true,
+            require_symbols: true,
+            password_reuse_prevention: Some(24),
+            max_password_age: Some(90),
+            allow_users_to_change_password: true,
+        }),
+        mfa: Some(MfaControl {
+            root_user: Some(RootUser {
+                require_mfa: true,
+                require_hardware_mfa: true,
+                forbid_access_keys: true,
+                require_unused_for: Some("90d".into()),
+            }),
+            users: Some(UserMfa { scope, require_phishing_resistant: true }),
+        }),
+        security_groups: Some(SecurityGroupsControl {
+            allowed_ingress: Some(vec![AllowedIngress {
+                group_names: Some(vec!["*".into()]),
+                ..AllowedIngress::default()
+            }]),
+            require_empty_default_group: true,
+            ..SecurityGroupsControl::default()
+        }),
+        s3_encryption: Some(S3Encryption {
+            minimum_algorithm: Some(Algorithm::SseKms),
+            require_customer_managed_key: true,
+            kms_keys: None,
+            require_bucket_key: true,
+            forbid_sse_c: true,
+            require_tls: true,
+        }),
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -188,6 +188,38 @@ mod tests {
     }
 
     #[test]
+    fn of_several_baselines_in_files_it_is_what_any_of_them_asks_for() {
+        let baseline = |name: &str, controls: &str| {
+            format!(
+                "apiVersion: plumbline.dev/v1alpha1\nkind: AccountBaseline\nmetadata: {{name: {name}}}\n\
+                 spec: {{accountRef: {{name: shop}}, controls: {{{controls}}}}}\n---\n"
+            )
+        };
+        let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+        let one = baseline("one", "passwordPolicy: {minimumPasswordLength: 14}");
+        let other = baseline("other", "mfa: {rootUser: {requireMfa: true}}");
+        std::fs::write(file.path(), one.clone() + &other).unwrap();
+        let path = file.path().to_str().unwrap();
+        let policy: Value = serde_json::from_str(&printed(&format!("audit -f {path}"))).unwrap();
+        let sids: Vec<_> = policy["Statement"].as_array().unwrap().iter().map(|it| it["Sid"].clone()).collect();
+        assert_eq!(sids, ["Account", "PasswordPolicy", "Mfa"]);
+
+        let args = AuditPolicyArgs {
+            filename: vec![file.path().to_owned()],
+            preset: None,
+            partition: "aws".to_owned(),
+            output: PolicyFormat::Json,
+        };
+        std::fs::write(file.path(), one.replace("14", "5")).unwrap();
+        assert_eq!(audit(&args, &mut Vec::new()).unwrap(), Exit::Error, "what is wrong goes to standard error");
+        let account = "apiVersion: plumbline.dev/v1alpha1\nkind: AwsAccount\nmetadata: {name: shop}\n\
+                       spec: {accountId: \"222222222222\"}\n";
+        std::fs::write(file.path(), account).unwrap();
+        let error = audit(&args, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("declares no AccountBaseline"), "{error}");
+    }
+
+    #[test]
     fn json_and_yaml_are_one_document() {
         let json: Value = serde_json::from_str(&printed("audit")).unwrap();
         let yaml: Value = serde_saphyr::from_str(&printed("audit -o yaml")).unwrap();

@@ -199,9 +199,9 @@ impl<'a> Region<'a> {
             return finding.with_severity(severity.lower()).with_message(message);
         }
         let unread = self.read.attached.as_ref().and_then(|attached| attached.read().err());
-        let message = match unread.map(|cause| (cause.class, &cause.missing_action)) {
-            Some((_, Some(action))) => format!("{message}; whether it is attached to anything is not known: {action}"),
-            Some((class, None)) => format!("{message}; whether it is attached to anything is not known: {class}"),
+        let why = |cause: &Cause| cause.missing_action.clone().unwrap_or_else(|| cause.class.to_string());
+        let message = match unread.map(why) {
+            Some(why) => format!("{message}; whether the group is attached to anything could not be read ({why})"),
             None => message,
         };
         finding.with_severity(severity).with_message(message)
