@@ -16,6 +16,7 @@ mod summary;
 
 pub mod mfa;
 pub mod password_policy;
+pub mod permissions;
 pub mod policy_document;
 pub mod s3_encryption;
 pub mod security_groups;

@@ -19,6 +19,7 @@ pub mod completion;
 mod console;
 pub mod crd;
 mod declared;
+pub mod iam_policy;
 pub mod preset;
 mod progress;
 pub mod validate;
@@ -59,6 +60,8 @@ pub enum Offline {
     Preset(preset::PresetArgs),
     /// Print what is checked: names, severities and the references of other frameworks.
     Checks(checks::ChecksArgs),
+    /// Print the IAM policies of the roles that Plumbline assumes.
+    IamPolicy(iam_policy::IamPolicyArgs),
     /// Print the CustomResourceDefinitions.
     Crd(crd::CrdArgs),
     /// Print a completion script for a shell.
@@ -97,6 +100,12 @@ pub enum CliError {
     /// The manifests hold nothing to work on.
     #[error("{0} holds no AwsAccount and no AccountBaseline: name the files that declare them")]
     NothingDeclared(String),
+    /// The manifests hold nothing that asks for anything.
+    #[error("{0} declares no AccountBaseline: name the files that do, or leave -f out for what any baseline can need")]
+    NoBaseline(String),
+    /// A built-in baseline, by a fault of this program.
+    #[error("the preset `{0}` is no valid AccountBaseline")]
+    Preset(&'static str),
     /// The derived schemas cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -136,6 +145,7 @@ pub fn offline(command: Offline) -> Result<Exit, CliError> {
         Offline::Validate(args) => validate::run(&args, &mut out),
         Offline::Preset(args) => preset::run(args, &mut out),
         Offline::Checks(args) => checks::run(args, &mut out),
+        Offline::IamPolicy(args) => iam_policy::run(&args, &mut out),
         Offline::Crd(args) => crd::run(&args, &mut out),
         Offline::Completion(args) => completion::run(args, &mut out),
         Offline::Version => version::run(&mut out),

@@ -65,3 +65,33 @@ pub(super) const GET_BUCKET_POLICY: Operation = Operation::new("s3:GetBucketPoli
 pub(super) const GET_BUCKET_LOGGING: Operation = Operation::new("s3:GetBucketLogging");
 
 pub(super) const DESCRIBE_KEY: Operation = Operation::new("kms:DescribeKey");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::baseline::permissions::every_read;
+
+    /// The arguments of this file's calls of a function.
+    fn texts(function: &str) -> BTreeSet<&'static str> {
+        let (code, _) = include_str!("operation.rs").split_once("#[cfg(test)]").unwrap();
+        code.split(&format!("{function}(\"")).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+    }
+
+    #[test]
+    fn p12_the_audit_policy_has_the_action_of_every_operation_and_no_other() {
+        // To ask who one is needs no permission, and the operator's own identity assumes the role.
+        let without_a_right_of_the_role = [GET_CALLER_IDENTITY.name, ASSUME_ROLE.name];
+        let of_another_word = [LIST_BUCKETS, GET_BUCKET_ENCRYPTION];
+        assert_eq!(texts("permitted_by"), of_another_word.map(|operation| operation.action).into());
+        let mut called = texts("Operation::new");
+        called.retain(|name| !without_a_right_of_the_role.contains(name));
+        for operation in of_another_word {
+            called.remove(operation.name);
+            called.insert(operation.action);
+        }
+        let allowed: BTreeSet<_> = every_read("aws").into_iter().map(|permission| permission.action).collect();
+        assert_eq!(called, allowed);
+    }
+}

@@ -2,7 +2,7 @@
 
 mod evaluate;
 
-pub use evaluate::evaluate;
+pub use evaluate::{checks, evaluate};
 
 use super::account::AccountIdentity;
 use super::observed::Observed;

@@ -15,6 +15,7 @@ mod calls;
 mod crds;
 mod faults;
 mod layout;
+mod least_privilege;
 mod operator;
 mod robustness;
 mod size;

@@ -32,6 +32,12 @@ struct Comparison {
     complies: bool,
 }
 
+/// The checks that the spec asks for, in the order of the catalogue.
+#[must_use]
+pub fn checks(desired: &PasswordPolicyControl) -> Vec<Check> {
+    comparisons(desired, &AWS_DEFAULT).into_iter().map(|comparison| comparison.check).collect()
+}
+
 /// Judges the policy: a baseline is a floor, so what is stricter passes, and a silent spec asks for nothing.
 #[must_use]
 pub fn evaluate(desired: &PasswordPolicyControl, snapshot: &Snapshot) -> Vec<Finding> {

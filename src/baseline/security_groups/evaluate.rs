@@ -192,14 +192,19 @@ impl<'a> Region<'a> {
         }
     }
 
-    /// One step less bad where nothing hangs on the group; where that is not known, as bad as ever.
+    /// One step less bad where nothing hangs on the group; where that is not known, as bad as ever, and it says so.
     fn weigh(self, finding: Finding, severity: Severity, group: &str, message: String) -> Finding {
         if self.is_unattached(group) {
             let message = format!("{message}; the group is attached to nothing");
-            finding.with_severity(severity.lower()).with_message(message)
-        } else {
-            finding.with_severity(severity).with_message(message)
+            return finding.with_severity(severity.lower()).with_message(message);
         }
+        let unread = self.read.attached.as_ref().and_then(|attached| attached.read().err());
+        let why = |cause: &Cause| cause.missing_action.clone().unwrap_or_else(|| cause.class.to_string());
+        let message = match unread.map(why) {
+            Some(why) => format!("{message}; whether the group is attached to anything could not be read ({why})"),
+            None => message,
+        };
+        finding.with_severity(severity).with_message(message)
     }
 
     fn cause(self, judged: &Judged<'_>) -> Cause {

@@ -66,7 +66,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 use jiff::{SignedDuration, Timestamp};
 
-use self::client::Client;
+pub(crate) use self::client::Client;
 use self::document::Document;
 use crate::aws_proxy::parking::lock;
 use crate::aws_proxy::{Account, AwsProxy, UserState};
@@ -101,15 +101,28 @@ pub async fn seed(proxy: &AwsProxy, yaml: &str) -> anyhow::Result<Seeded> {
     claim(proxy.upstream_url(), &document.account_id)?;
     proxy.declare(&document.account_id, declaration(&document, Timestamp::now()));
     let client = Client::new(proxy.upstream_url(), &document.account_id).await?;
-    let mut seeded = Seeded { account_id: document.account_id.clone(), ..Seeded::default() };
-    iam::seed(&client, &document, &mut seeded).await?;
-    ec2::seed(&client, &document, &mut seeded).await?;
-    s3::seed(&client, &document, &mut seeded).await?;
+    let seeded = fill(&client, &document).await?;
     for bucket in &document.buckets {
         let encryption = bucket.encryption.as_ref();
         let blocked = encryption.map(|encryption| encryption.blocked_encryption_types.clone()).unwrap_or_default();
         proxy.remember_bucket(&bucket.name, &bucket.region, blocked);
     }
+    Ok(seeded)
+}
+
+/// Makes the account that `yaml` describes on an emulator with no proxy in front of it, where the root of an account is
+/// the access key of its id.
+pub(crate) async fn seed_as_root(url: &str, yaml: &str) -> anyhow::Result<Seeded> {
+    let document: Document = serde_saphyr::from_str(yaml).context("not an account's state")?;
+    claim(url, &document.account_id)?;
+    fill(&Client::of_root(url, &document.account_id), &document).await
+}
+
+async fn fill(client: &Client, document: &Document) -> anyhow::Result<Seeded> {
+    let mut seeded = Seeded { account_id: document.account_id.clone(), ..Seeded::default() };
+    iam::seed(client, document, &mut seeded).await?;
+    ec2::seed(client, document, &mut seeded).await?;
+    s3::seed(client, document, &mut seeded).await?;
     Ok(seeded)
 }
 

@@ -354,8 +354,13 @@ fn sg_23_a_group_attached_to_nothing_is_one_step_less_severe_and_an_unknown_one_
     assert_eq!(severities, [Severity::Critical, Severity::High, Severity::Medium, Severity::Critical]);
     assert!(findings[1].message().ends_with("; the group is attached to nothing"), "{}", findings[1].message());
     assert!(findings.iter().all(|finding| finding.verdict() == Verdict::Fail));
-    region.attached = Some(throttled());
-    assert!(judge(NOTHING_ALLOWED, region)[1].severity() == Severity::Critical);
+    for (unread, why) in [(throttled(), "(Throttled)"), (denied("ec2:Describe"), "(ec2:Describe)")] {
+        region.attached = Some(unread);
+        let finding = &judge(NOTHING_ALLOWED, region.clone())[1];
+        assert_eq!(finding.severity(), Severity::Critical);
+        let says = format!("; whether the group is attached to anything could not be read {why}");
+        assert!(finding.message().ends_with(&says), "{}", finding.message());
+    }
 }
 
 #[test]

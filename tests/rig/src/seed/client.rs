@@ -8,7 +8,7 @@ use crate::aws_proxy::{Answer, Element, Parameters};
 
 /// Calls the emulator with one account's credentials.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     upstream: Upstream,
     key: String,
     pub(super) account: String,
@@ -21,7 +21,12 @@ impl Client {
         Ok(Self { upstream, key, account: account.to_owned() })
     }
 
-    pub(super) async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> anyhow::Result<Element> {
+    /// With the credentials that ministack takes for an account's root.
+    pub(crate) fn of_root(url: &str, account: &str) -> Self {
+        Self { upstream: Upstream::new(url), key: account.to_owned(), account: account.to_owned() }
+    }
+
+    pub(crate) async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> anyhow::Result<Element> {
         self.query("iam", "us-east-1", "2010-05-08", action, parameters).await
     }
 

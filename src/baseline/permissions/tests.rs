@@ -1,0 +1,166 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn controls(yaml: &str) -> Controls {
+    serde_saphyr::from_str(yaml).unwrap()
+}
+
+fn actions(yaml: &str) -> Vec<&'static str> {
+    needed(&controls(yaml), "aws").iter().map(|permission| permission.action).collect()
+}
+
+fn needed_for(yaml: &str, action: &str) -> Vec<Check> {
+    needed(&controls(yaml), "aws").into_iter().find(|it| it.action == action).map(|it| it.checks).unwrap_or_default()
+}
+
+const ALIAS: &str = "iam:ListAccountAliases";
+const REPORT: [&str; 2] = ["iam:GenerateCredentialReport", "iam:GetCredentialReport"];
+
+#[test]
+fn each_control_needs_what_its_observation_calls_and_no_more() {
+    let rows: &[(&str, &[&str])] = &[
+        ("{passwordPolicy: {minimumPasswordLength: 14}}", &["iam:GetAccountPasswordPolicy"]),
+        ("{mfa: {rootUser: {requireMfa: true}}}", &["iam:GetAccountSummary"]),
+        ("{mfa: {rootUser: {forbidAccessKeys: true}}}", &["iam:GetAccountSummary"]),
+        ("{mfa: {rootUser: {requireHardwareMfa: true}}}", &["iam:GetAccountSummary", "iam:ListVirtualMFADevices"]),
+        ("{mfa: {rootUser: {requireUnusedFor: 90d}}}", &REPORT),
+        ("{mfa: {users: {}}}", &[REPORT[0], REPORT[1], "iam:ListUsers", "iam:ListMFADevices", "iam:GetLoginProfile"]),
+        ("{mfa: {users: {scope: AllUsers}}}", &[REPORT[0], REPORT[1], "iam:ListUsers", "iam:ListMFADevices"]),
+        ("{mfa: {users: {scope: AllUsers, requirePhishingResistant: true}}}", &["iam:ListUsers", "iam:ListMFADevices"]),
+        (
+            "{mfa: {users: {scope: PrivilegedUsers, requirePhishingResistant: true}}}",
+            &["iam:ListUsers", "iam:GetAccountAuthorizationDetails", "iam:ListMFADevices"],
+        ),
+        (
+            "{securityGroups: {allowedIngress: []}}",
+            &[
+                "ec2:DescribeRegions",
+                "ec2:DescribeSecurityGroupRules",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeManagedPrefixLists",
+                "ec2:GetManagedPrefixListEntries",
+            ],
+        ),
+        (
+            "{securityGroups: {requireEmptyDefaultGroup: true}}",
+            &[
+                "ec2:DescribeRegions",
+                "ec2:DescribeSecurityGroupRules",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeNetworkInterfaces",
+            ],
+        ),
+        (
+            "{s3Encryption: {minimumAlgorithm: SseS3}}",
+            &["ec2:DescribeRegions", "s3:ListAllMyBuckets", "s3:GetEncryptionConfiguration"],
+        ),
+        ("{s3Encryption: {requireTls: true}}", &["ec2:DescribeRegions", "s3:ListAllMyBuckets", "s3:GetBucketPolicy"]),
+        (
+            "{s3Encryption: {minimumAlgorithm: SseKms}}",
+            &[
+                "ec2:DescribeRegions",
+                "s3:ListAllMyBuckets",
+                "s3:GetEncryptionConfiguration",
+                "s3:GetBucketPolicy",
+                "s3:GetBucketLogging",
+                "kms:DescribeKey",
+            ],
+        ),
+    ];
+    for (yaml, expected) in rows {
+        assert_eq!(actions(yaml), [&[ALIAS], *expected].concat(), "{yaml}");
+    }
+}
+
+#[test]
+fn names_of_groups_are_read_where_they_decide() {
+    let named =
+        "{securityGroups: {allowedIngress: [{protocol: tcp, ports: [22], cidrs: [0.0.0.0/0], groupNames: [b]}]}}";
+    assert_eq!(needed_for(named, "ec2:DescribeSecurityGroups"), [Check::Ingress]);
+    let both = named.replace("]}]}}", "]}], requireEmptyDefaultGroup: true}}");
+    assert_eq!(needed_for(&both, "ec2:DescribeSecurityGroups"), [Check::Ingress, Check::DefaultSecurityGroup]);
+    assert_eq!(needed_for("{securityGroups: {allowedIngress: []}}", "ec2:DescribeSecurityGroups"), []);
+}
+
+#[test]
+fn a_spec_that_asks_for_nothing_needs_nothing() {
+    for yaml in
+        ["{}", "{mfa: {}}", "{mfa: {rootUser: {}}}", "{securityGroups: {judgeIcmp: true}}", "{s3Encryption: {}}"]
+    {
+        assert_eq!(actions(yaml), [""; 0], "{yaml}");
+    }
+}
+
+#[test]
+fn each_action_names_the_checks_that_hang_on_it() {
+    let kms = "{s3Encryption: {minimumAlgorithm: SseKms, forbidSseC: true, requireTls: true}}";
+    let policy = [Check::EncryptionAlgorithm, Check::TlsRequired];
+    assert_eq!(needed_for(kms, "s3:GetBucketPolicy"), policy);
+    assert_eq!(needed_for(kms, "s3:GetBucketLogging"), [Check::EncryptionAlgorithm]);
+    assert_eq!(needed_for(kms, "kms:DescribeKey"), [Check::KmsKeyUsable]);
+    let root = "{mfa: {rootUser: {requireMfa: true, requireUnusedFor: 90d}}}";
+    assert_eq!(needed_for(root, "iam:GetCredentialReport"), [Check::RootUserUnused]);
+    let every: BTreeSet<Check> = every_read("aws").into_iter().flat_map(|it| it.checks).collect();
+    assert_eq!(every, BTreeSet::from(Check::ALL), "every check rests on a read");
+}
+
+#[test]
+fn in_gov_cloud_the_report_tells_whether_root_has_mfa() {
+    let root = controls("{mfa: {rootUser: {requireMfa: true, forbidAccessKeys: true}}}");
+    let report = needed(&root, "aws-us-gov").into_iter().find(|it| it.action == "iam:GetCredentialReport").unwrap();
+    assert_eq!(report.checks, [Check::RootUserMfa]);
+}
+
+#[test]
+fn several_baselines_need_what_any_of_them_needs() {
+    let [one, other] = ["{mfa: {users: {}}}", "{mfa: {users: {scope: PrivilegedUsers}}}"].map(controls);
+    let both: Vec<_> = needed_by_any([&one, &other], "aws").iter().map(|it| it.action).collect();
+    assert!(both.contains(&"iam:GetLoginProfile") && both.contains(&"iam:GetAccountAuthorizationDetails"), "{both:?}");
+    assert_eq!(needed_by_any([&one, &one], "aws"), needed(&one, "aws"));
+    assert_eq!(needed_by_any([&one, &other], "aws"), needed_by_any([&other, &one], "aws"));
+}
+
+#[test]
+fn the_whole_table_can_be_needed() {
+    let every: Vec<_> = every_read("aws").iter().map(|it| it.action).collect();
+    assert_eq!(every, READS.map(|read| read.action));
+}
+
+#[test]
+fn p11_the_audit_can_only_read() {
+    // The one that is no read asks IAM for a report about what is there, and changes nothing.
+    let reads = ["Get", "List", "Describe", "GenerateCredentialReport"];
+    for permission in every_read("aws") {
+        let (_, verb) = permission.action.split_once(':').unwrap();
+        assert!(reads.iter().any(|read| verb.starts_with(read)), "{}", permission.action);
+        assert!(!permission.action.contains('*'), "{}", permission.action);
+    }
+}
+
+#[test]
+fn a_policy_is_one_that_iam_takes_and_fits_a_managed_policy() {
+    let policy = audit_policy(&every_read("aws-us-gov"), "aws-us-gov");
+    let text = serde_json::to_string(&policy).unwrap();
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    assert!(text.len() < 6144, "{} characters", text.len());
+    let sids: BTreeSet<_> = policy.statement.iter().map(|statement| statement.sid).collect();
+    assert_eq!(sids.len(), policy.statement.len(), "a Sid stands once");
+    assert!(sids.iter().all(|sid| sid.chars().all(|letter| letter.is_ascii_alphanumeric())), "{sids:?}");
+    let actions: Vec<_> = policy.statement.iter().flat_map(|statement| statement.action.clone()).collect();
+    assert_eq!(actions, every_read("aws").iter().map(|it| it.action).collect::<Vec<_>>(), "each once, none lost");
+    let scopes: BTreeSet<_> = READS.map(|read| (read.statement, read.resources)).into();
+    assert_eq!(scopes.len(), sids.len(), "a statement has one scope");
+    assert!(!text.contains("arn:aws:"), "{text}");
+}
+
+#[test]
+fn a_trust_policy_asks_for_the_external_id_that_is_given() {
+    let arn = "arn:aws:iam::111111111111:role/plumbline";
+    let trust = |id| serde_json::to_value(trust_policy(arn, id)).unwrap();
+    let with = trust(Some("0f6c9a"));
+    assert_eq!(with["Statement"][0]["Principal"]["AWS"], arn);
+    assert_eq!(with["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"], "0f6c9a");
+    assert_eq!(with["Statement"][0]["Resource"], serde_json::Value::Null);
+    assert_eq!(trust(None)["Statement"][0]["Condition"], serde_json::Value::Null);
+}
