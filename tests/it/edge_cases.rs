@@ -34,8 +34,9 @@ struct Case {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct State {
-    /// As the rig seeds it.
-    account: Value,
+    /// As the rig seeds it, which is before the names are put in.
+    #[serde(rename = "account")]
+    _account: Value,
     /// The `AwsAccount`'s field; every enabled region where it is left out.
     regions: Option<Vec<String>>,
     #[serde(default)]
@@ -157,7 +158,8 @@ impl Expected {
             return found.first().map(|finding| format!("must have no finding: {finding}"));
         }
         let [finding] = found.as_slice() else {
-            return Some(format!("has {} findings, not one: {found:?}", found.len()));
+            let unknown = &baseline["unknown"];
+            return Some(format!("has {} findings, not one: {found:?}; unknown: {unknown}", found.len()));
         };
         let unknown = list("unknown");
         let missing = unknown.iter().find(is).and_then(|entry| entry["missingAction"].as_str());
