@@ -95,6 +95,10 @@ impl Account {
                         name: user.user_name().to_owned(),
                         arn: user.arn().to_owned(),
                         created_at: timestamp(LIST_USERS, user.create_date())?,
+                        password_last_used: user
+                            .password_last_used()
+                            .map(|time| timestamp(LIST_USERS, time))
+                            .transpose()?,
                     });
                 }
                 marker(LIST_USERS, page.is_truncated(), page.marker())

@@ -88,6 +88,8 @@ pub struct IamUser {
     pub arn: String,
     /// When the user was created.
     pub created_at: Timestamp,
+    /// `PasswordLastUsed`: when the user last signed in with a password. `None` where AWS knows of no time.
+    pub password_last_used: Option<Timestamp>,
 }
 
 /// The kinds of MFA devices, told apart by the serial number.

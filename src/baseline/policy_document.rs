@@ -246,6 +246,8 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::baseline::AccountIdentity;
+    use crate::baseline::s3_encryption::{Bucket, BucketPolicy};
 
     /// Any JSON, with the policy language's words among the keys and values so that it gets past the first check.
     pub(crate) fn any_json() -> impl Strategy<Value = Value> {
@@ -338,7 +340,12 @@ pub(crate) mod tests {
         #[test]
         fn no_text_and_no_json_panics(text in ".*", json in any_json()) {
             let _ = PolicyDocument::parse(&text);
-            let _ = PolicyDocument::from_json(&json);
+            if let Ok(document) = PolicyDocument::from_json(&json) {
+                let _ = crate::baseline::mfa::grants_everything(&document);
+            }
+            let account = AccountIdentity::from_caller("222222222222", "arn:aws:iam::222222222222:user/x").unwrap();
+            let bucket = Bucket { name: text, region: "eu-west-1".to_owned() };
+            let _ = BucketPolicy::read(&json.to_string(), &bucket, &account);
         }
     }
 }

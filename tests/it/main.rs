@@ -13,6 +13,7 @@ mod audit;
 mod bad_manifests;
 mod calls;
 mod crds;
+mod edge_cases;
 mod faults;
 mod layout;
 mod least_privilege;

@@ -306,7 +306,7 @@ async fn a_role_that_cannot_be_assumed_is_said_and_tried_again() {
 }
 
 #[tokio::test]
-async fn p17_deleting_a_baseline_changes_nothing_in_aws() {
+async fn p17_pw_19_deleting_a_baseline_changes_nothing_in_aws() {
     let world = World::new().await;
     let seeded = world.seed(MESS).await;
     world.account(&seeded.account_id, "").await;

@@ -10,7 +10,8 @@ use crate::engine::cloud::Cloud;
 fn user(name: &str) -> String {
     format!(
         "<member><Path>/</Path><UserName>{name}</UserName><UserId>1</UserId>\
-         <Arn>arn:aws:iam::222222222222:user/{name}</Arn><CreateDate>2026-01-02T03:04:05Z</CreateDate></member>"
+         <Arn>arn:aws:iam::222222222222:user/{name}</Arn><CreateDate>2026-01-02T03:04:05Z</CreateDate>{}</member>",
+        if name == "c" { "<PasswordLastUsed>2026-02-03T04:05:06Z</PasswordLastUsed>" } else { "" }
     )
 }
 
@@ -35,6 +36,8 @@ async fn pages_are_of_the_largest_size_and_read_to_the_end() {
     let names: Vec<&str> = found.iter().map(|user| user.name.as_str()).collect();
     assert_eq!(names, ["a", "b", "c"]);
     assert_eq!(found[0].created_at, "2026-01-02T03:04:05Z".parse().unwrap());
+    let signed_in = found.iter().map(|user| user.password_last_used);
+    assert_eq!(signed_in.collect::<Vec<_>>(), [None, None, Some("2026-02-03T04:05:06Z".parse().unwrap())]);
     assert!(server.requests().iter().all(|request| request.param("MaxItems") == "1000"));
 }
 

@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::aws::testing::{Answer, complete, fast, iam, query_error, serve, unknown};
 use crate::baseline::Observed;
@@ -74,6 +76,14 @@ fn a_report_that_lacks_a_column_or_a_value_is_malformed() {
         assert_eq!(parse(text.as_bytes()).unwrap_err().class, CauseClass::Malformed, "{to}");
     }
     assert_eq!(parse(b"<html>").unwrap().users, []);
+}
+
+proptest! {
+    #[test]
+    fn no_report_panics(bytes: Vec<u8>, cells in prop::collection::vec("true|false|N/A|[,\"\n]|.{0,9}", 0..40)) {
+        let _ = parse(&bytes);
+        let _ = parse(format!("{HEADER}\n{}\n{ALICE}", cells.join(",")).as_bytes());
+    }
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ mod tests {
     struct Truth {
         name: String,
         administrator: bool,
+        signed_in: Option<Timestamp>,
         has_password: Observed<bool>,
         devices: Observed<Vec<MfaDevice>>,
         row: Option<ReportRow>,
@@ -101,10 +102,13 @@ mod tests {
 
     fn truth() -> impl Strategy<Value = Truth> {
         let devices = prop::collection::vec(device(), 0..3);
-        (any::<bool>(), observed(any::<bool>()), observed(devices), prop::option::of(row())).prop_map(
-            |(administrator, has_password, devices, row)| Truth {
+        // Before and after the report.
+        let signed_in = prop::sample::select(vec![None, Some(at(1_999_000_000)), Some(at(1_999_999_000))]);
+        (any::<bool>(), signed_in, observed(any::<bool>()), observed(devices), prop::option::of(row())).prop_map(
+            |(administrator, signed_in, has_password, devices, row)| Truth {
                 name: String::new(),
                 administrator,
+                signed_in,
                 has_password,
                 devices,
                 row,
@@ -171,6 +175,7 @@ mod tests {
             name: user.name.clone(),
             arn: account.arn("iam", "", &format!("user/{}", user.name)),
             created_at: at(0),
+            password_last_used: user.signed_in,
         });
         let users = Observed::complete(listed.collect(), at(2_000_000_000));
         let administrators: BTreeSet<_> =
@@ -271,6 +276,41 @@ mod tests {
                 let more = failing(&evaluate(&stricter, &observe(&world, &stricter)));
                 prop_assert!(fails.is_subset(&more), "{:?} fails less than {:?}", stricter, desired);
             }
+        }
+
+        #[test]
+        fn a_stricter_account_never_fails_more(
+            world in world(), desired in desired(), steps in prop::collection::vec(0..3_u8, 8), root in 0..4_u8,
+        ) {
+            let mut strict = world.clone();
+            for (user, step) in strict.users.iter_mut().zip(steps) {
+                match (step, &mut user.devices) {
+                    (1, Observed::Complete { value, .. }) => value.push(MfaDevice::Fido),
+                    (2, _) => user.has_password = Observed::complete(false, at(2_000_000_000)),
+                    _ => {}
+                }
+            }
+            if let Observed::Complete { value: summary, .. } = &mut strict.summary {
+                match root {
+                    1 => {
+                        summary.root_mfa_enabled = true;
+                        strict.root_has_virtual_mfa = Observed::complete(false, at(2_000_000_000));
+                    }
+                    2 => {
+                        summary.root_access_keys_present = false;
+                        summary.root_signing_certificates_present = false;
+                    }
+                    3 => {
+                        summary.root_access_keys_present = false;
+                        summary.root_signing_certificates_present = false;
+                        summary.root_password_present = Some(false);
+                    }
+                    _ => {}
+                }
+            }
+            let fewer = failing(&evaluate(&desired, &observe(&strict, &desired)));
+            let fails = failing(&evaluate(&desired, &observe(&world, &desired)));
+            prop_assert!(fewer.is_subset(&fails), "{:?} {:?}", fewer, fails);
         }
 
         #[test]

@@ -9,9 +9,10 @@
 //!   report left the scope.
 //! - A user that the list has and the report has not, or has with another time of creation (deleted and made again), is
 //!   read live altogether, as everybody is where there is no report. A row whose user is not in the list is dropped.
-//! - For `ConsoleUsers` a row without a password puts its user out of scope, as of the report's time. Such a user may
-//!   have got a password since; to ask each of them would be a call for every user without one, at every evaluation,
-//!   for an answer that the next report gives. The report is four hours old at most, and `coverage` carries its time.
+//! - For `ConsoleUsers` a row without a password puts its user out of scope, as of the report's time, unless the list
+//!   says that the user signed in with a password since. Another such user may have got a password since and not used
+//!   it; to ask each of them would be a call for every user without one, at every evaluation, for an answer that the
+//!   next report gives. The report is four hours old at most, and `coverage` carries its time.
 
 use std::collections::HashMap;
 
@@ -152,18 +153,24 @@ impl<'a> ListedUser<'a> {
         snapshot.live.get(&self.user.name)
     }
 
+    /// Whether the user has a password, by the report; `None` where it does not tell.
+    fn password_by_report(&self) -> Option<bool> {
+        let (row, at) = self.row?;
+        let has_password = row.password_enabled == PasswordEnabled::Yes;
+        let signed_in_since = self.user.password_last_used.is_some_and(|used| used > at);
+        (has_password || !signed_in_since).then_some(has_password)
+    }
+
     fn standing<'s>(&self, asked: &UserMfa, live: Option<&'s LiveUser>) -> Standing<'s> {
         let needs_password = asked.scope == UserScope::ConsoleUsers;
         let login_profile = live.and_then(|live| live.login_profile.as_ref()).map(Observed::read);
-        match (needs_password, self.row) {
-            (true, Some((row, _))) if row.password_enabled != PasswordEnabled::Yes => return Standing::OutOfScope,
-            (true, None) => match login_profile {
-                None => return Standing::Needs(Read::LoginProfile),
-                Some(Err(cause)) => return Standing::Unknown(cause),
-                Some(Ok((false, _))) => return Standing::OutOfScope,
-                Some(Ok((true, _))) => {}
-            },
-            (true | false, Some(_)) | (false, None) => {}
+        if needs_password {
+            match (self.password_by_report(), login_profile) {
+                (Some(true), _) | (None, Some(Ok((true, _)))) => {}
+                (Some(false), _) | (None, Some(Ok((false, _)))) => return Standing::OutOfScope,
+                (None, None) => return Standing::Needs(Read::LoginProfile),
+                (None, Some(Err(cause))) => return Standing::Unknown(cause),
+            }
         }
         if let Some((row, at)) = self.row
             && row.mfa_active

@@ -142,6 +142,10 @@ fn comparisons(desired: &PasswordPolicyControl, live: &PasswordPolicy) -> Vec<Co
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::baseline::{AccountIdentity, Cause, CauseClass, Observed, Verdict};
 
@@ -240,6 +244,93 @@ mod tests {
             p.max_password_age = Some(30);
         });
         assert_eq!(only(&judged("{maxPasswordAge: 90}", policy)).verdict(), Verdict::Pass);
+    }
+
+    #[test]
+    fn pw_11_an_age_fails_whether_or_not_users_may_change_their_password() {
+        for allowed in [false, true] {
+            let policy = own(|p| p.allow_users_to_change_password = allowed);
+            assert_eq!(only(&judged("{maxPasswordAge: 90}", policy)).verdict(), Verdict::Fail);
+        }
+    }
+
+    fn any_policy() -> impl Strategy<Value = PasswordPolicy> {
+        let numbers = (0..130, prop::option::of(1..1096), prop::option::of(1..25));
+        (numbers, any::<[bool; 6]>()).prop_map(|((length, age, reuse), flags)| PasswordPolicy {
+            minimum_password_length: length,
+            require_symbols: flags[0],
+            require_numbers: flags[1],
+            require_uppercase_characters: flags[2],
+            require_lowercase_characters: flags[3],
+            allow_users_to_change_password: flags[4],
+            max_password_age: age,
+            password_reuse_prevention: reuse,
+            hard_expiry: flags[5],
+        })
+    }
+
+    fn any_spec() -> impl Strategy<Value = PasswordPolicyControl> {
+        let numbers = (prop::option::of(6..129), prop::option::of(1..1096), prop::option::of(1..25));
+        (numbers, any::<[bool; 5]>()).prop_map(|((length, age, reuse), flags)| PasswordPolicyControl {
+            minimum_password_length: length,
+            require_uppercase_characters: flags[0],
+            require_lowercase_characters: flags[1],
+            require_numbers: flags[2],
+            require_symbols: flags[3],
+            password_reuse_prevention: reuse,
+            max_password_age: age,
+            allow_users_to_change_password: flags[4],
+        })
+    }
+
+    /// The stricter of two of everything.
+    fn stricter(a: &PasswordPolicy, b: &PasswordPolicy) -> PasswordPolicy {
+        PasswordPolicy {
+            minimum_password_length: a.minimum_password_length.max(b.minimum_password_length),
+            require_symbols: a.require_symbols || b.require_symbols,
+            require_numbers: a.require_numbers || b.require_numbers,
+            require_uppercase_characters: a.require_uppercase_characters || b.require_uppercase_characters,
+            require_lowercase_characters: a.require_lowercase_characters || b.require_lowercase_characters,
+            allow_users_to_change_password: a.allow_users_to_change_password || b.allow_users_to_change_password,
+            max_password_age: a.max_password_age.into_iter().chain(b.max_password_age).min(),
+            password_reuse_prevention: a.password_reuse_prevention.max(b.password_reuse_prevention),
+            hard_expiry: a.hard_expiry || b.hard_expiry,
+        }
+    }
+
+    fn stricter_spec(a: &PasswordPolicyControl, b: &PasswordPolicyControl) -> PasswordPolicyControl {
+        PasswordPolicyControl {
+            minimum_password_length: a.minimum_password_length.max(b.minimum_password_length),
+            require_uppercase_characters: a.require_uppercase_characters || b.require_uppercase_characters,
+            require_lowercase_characters: a.require_lowercase_characters || b.require_lowercase_characters,
+            require_numbers: a.require_numbers || b.require_numbers,
+            require_symbols: a.require_symbols || b.require_symbols,
+            password_reuse_prevention: a.password_reuse_prevention.max(b.password_reuse_prevention),
+            max_password_age: a.max_password_age.into_iter().chain(b.max_password_age).min(),
+            allow_users_to_change_password: a.allow_users_to_change_password || b.allow_users_to_change_password,
+        }
+    }
+
+    fn failing(spec: &PasswordPolicyControl, policy: Option<PasswordPolicy>) -> BTreeSet<Check> {
+        let findings = evaluate(spec, &snapshot(Observed::complete(policy, Timestamp::UNIX_EPOCH)));
+        let failing = findings.iter().filter(|finding| finding.verdict() == Verdict::Fail);
+        failing.map(|finding| finding.subject().check).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_stricter_account_never_fails_more(spec in any_spec(), a in any_policy(), b in any_policy()) {
+            let strict = failing(&spec, Some(stricter(&a, &b)));
+            prop_assert!(strict.is_subset(&failing(&spec, Some(a))));
+        }
+
+        #[test]
+        fn a_stricter_spec_never_fails_less(
+            a in any_spec(), b in any_spec(), policy in prop::option::of(any_policy()),
+        ) {
+            let more = failing(&stricter_spec(&a, &b), policy.clone());
+            prop_assert!(failing(&a, policy).is_subset(&more));
+        }
     }
 
     #[test]

@@ -359,6 +359,12 @@ mod tests {
         prop::sample::select(narrowed).prop_map(changed)
     }
 
+    #[test]
+    fn s3_41_a_deny_that_names_a_principal_which_is_gone_leaves_everybody_else() {
+        let gone = changed(json!({"Principal": {"AWS": "AROAEXAMPLEEXAMPLEEX"}}));
+        assert!(gap(json!([gone])).contains("every principal"));
+    }
+
     proptest! {
         #[test]
         fn no_policy_panics(json in any_json(), bucket in ".*") {

@@ -108,7 +108,8 @@ mod tests {
     }
 
     fn user(name: &str) -> IamUser {
-        IamUser { name: name.to_owned(), arn: arn(name), created_at: Timestamp::UNIX_EPOCH }
+        let (name, arn) = (name.to_owned(), arn(name));
+        IamUser { name, arn, created_at: Timestamp::UNIX_EPOCH, password_last_used: None }
     }
 
     fn arn(name: &str) -> String {
@@ -428,6 +429,30 @@ mod tests {
         let again = of(&assessment, Check::UserMfa, &arn("again"));
         assert_eq!(again.verdict(), Verdict::Fail, "another user of the same name: its predecessor's MFA is gone");
         assert_eq!(assessment.findings.len(), 2, "gone is gone, and keys has no password");
+    }
+
+    #[tokio::test]
+    async fn mfa_33_who_signed_in_since_a_report_without_a_password_is_asked_for_it() {
+        let rows = vec![row("ada", false, false), row("bob", false, false), row("eve", false, false)];
+        let mut cloud = cloud(&["ada", "bob", "eve"], rows).with("ada", true, &[]).with("eve", false, &[]);
+        if let Some(Observed::Complete { value: users, .. }) = &mut cloud.users {
+            let second = std::time::Duration::from_secs(1);
+            users[0].password_last_used = Some(report_at() + second);
+            users[1].password_last_used = Some(report_at() - second);
+            users[2].password_last_used = Some(report_at() + second);
+        }
+        let assessment = assessed(CONSOLE, &cloud).await;
+        assert_eq!(of(&assessment, Check::UserMfa, &arn("ada")).verdict(), Verdict::Fail);
+        assert_eq!(assessment.findings.len(), 1, "bob's password is gone, and eve's too by now");
+        assert!(!cloud.calls().contains(&"GetLoginProfile bob".to_owned()), "{:?}", cloud.calls());
+        assert_eq!((assessment.coverage.users, assessment.coverage.users_listed), (Some(1), Some(3)));
+    }
+
+    #[tokio::test]
+    async fn mfa_21_an_access_key_beside_the_password_changes_no_verdict() {
+        let rows = vec![ReportRow { access_key_active: true, ..row("ada", true, false) }];
+        let cloud = cloud(&["ada"], rows).with("ada", true, &[]);
+        assert_eq!(verdict(CONSOLE, &cloud, Check::UserMfa, "ada").await, Verdict::Fail);
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@
 //! root: {mfa: [Virtual, Hardware], password: true, accessKeys: 0, signingCertificates: 0,
 //!        passwordLastUsed: 2026-01-01T00:00:00Z}
 //! passwordPolicy: {minimumPasswordLength: 8}          # absent: the account has none
+//! unassignedVirtualDevices: [spare]
 //! policies:
 //!   - {name: Everything, document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}
 //! groups: [{name: admins, policies: ["arn:aws:iam::aws:policy/AdministratorAccess"], inlinePolicies: {}}]
@@ -27,6 +28,7 @@
 //!     passwordLastUsed: 2026-01-01T00:00:00Z
 //!     createdDaysAgo: 400              # absent: created now
 //!     reportMfaActive: false           # what the credential report says, where it lags behind
+//!     reportPasswordEnabled: false     # the same of the password
 //!     missingFromReport: false
 //! prefixLists: {eu-west-1: [{name: partners, cidrs: [192.0.2.0/24]}]}
 //! securityGroups:
@@ -154,6 +156,7 @@ fn declaration(document: &Document, now: Timestamp) -> Account {
         created: user.created_days_ago.map(|days| now - SignedDuration::from_hours(24 * i64::from(days))),
         password_last_used: user.password_last_used,
         report_mfa_active: user.report_mfa_active,
+        report_password_enabled: user.report_password_enabled,
         missing_from_report: user.missing_from_report,
     };
     Account {

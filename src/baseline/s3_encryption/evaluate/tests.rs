@@ -368,6 +368,14 @@ fn s3_43_a_bucket_of_another_account_is_not_applicable_and_no_missing_permission
     }
 }
 
+#[test]
+fn s3_39_a_bucket_that_others_write_to_fails_like_any_other() {
+    let mut shared = bucket("data", seen(Some(aes256())));
+    shared.policy = Some(seen(Some(policy(PlainHttp::Gap("open to another account".to_owned()), false))));
+    let finding = of(ALGORITHM, judged("{minimumAlgorithm: SseKms}", buckets(vec![shared])));
+    assert_eq!((finding.verdict(), finding.observed()), (Verdict::Fail, "SseS3"));
+}
+
 fn any_encryption() -> impl Strategy<Value = Observed<Option<BucketEncryption>>> {
     let algorithm = prop::sample::select(vec!["AES256", "aws:kms", "aws:kms:dsse", "new"]);
     let ids = vec![None, Some(KEY), Some(ALIAS), Some(FOREIGN), Some("1111"), Some("alias/x"), Some("arn:x")];
@@ -454,6 +462,39 @@ proptest! {
         };
         let (before, after) = (failing(&weak), failing(&strict));
         prop_assert!(before.is_subset(&after), "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn a_stricter_account_never_fails_more((_, spec) in specs(), weak in any_buckets(), steps in any::<[bool; 4]>()) {
+        let mut strict = weak.clone();
+        let [encrypted, blocked, denied, enabled] = steps;
+        for state in &mut strict.judged {
+            if let Some(Observed::Complete { value, .. }) = &mut state.encryption {
+                let found = value.get_or_insert_with(aes256);
+                if encrypted && found.algorithm == "AES256" {
+                    // The key that every spec here accepts.
+                    found.algorithm = "aws:kms".to_owned();
+                    found.kms_key_id = Some(ALIAS.to_owned());
+                    found.bucket_key_enabled = true;
+                }
+                if blocked {
+                    found.blocked_encryption_types = vec!["SSE-C".to_owned()];
+                    found.bucket_key_enabled = true;
+                }
+            }
+            if let (true, Some(Observed::Complete { value: Some(policy), .. })) = (denied, &mut state.policy) {
+                policy.plain_http = PlainHttp::Denied;
+            }
+        }
+        if enabled || encrypted {
+            strict.keys.insert(KEY.to_owned(), seen(Some(key(KEY))));
+        }
+        let failing = |buckets: Buckets| -> BTreeSet<_> {
+            let failing = evaluate(&spec, &snapshot(buckets)).into_iter().filter(|one| one.verdict() == Verdict::Fail);
+            failing.map(|one| (one.subject().check, one.subject().resource.clone())).collect()
+        };
+        let (before, after) = (failing(weak), failing(strict));
+        prop_assert!(after.is_subset(&before), "{before:?} {after:?}");
     }
 
     #[test]

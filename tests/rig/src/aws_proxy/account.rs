@@ -84,6 +84,8 @@ pub struct UserState {
     pub password_last_used: Option<Timestamp>,
     /// What the credential report says of MFA, where it is older than the truth.
     pub report_mfa_active: Option<bool>,
+    /// What the credential report says of the password, where it is older than the truth.
+    pub report_password_enabled: Option<bool>,
     /// Whether the credential report was made before the user was.
     pub missing_from_report: bool,
 }

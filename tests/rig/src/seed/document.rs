@@ -21,6 +21,9 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) root: Root,
     pub(super) password_policy: Option<PasswordPolicy>,
+    /// Names of virtual devices that belong to nobody.
+    #[serde(default)]
+    pub(super) unassigned_virtual_devices: Vec<String>,
     #[serde(default)]
     pub(super) policies: Vec<Policy>,
     #[serde(default)]
@@ -99,6 +102,7 @@ pub(super) struct User {
     pub(super) password_last_used: Option<Timestamp>,
     pub(super) created_days_ago: Option<u32>,
     pub(super) report_mfa_active: Option<bool>,
+    pub(super) report_password_enabled: Option<bool>,
     pub(super) missing_from_report: bool,
 }
 

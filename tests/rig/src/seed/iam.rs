@@ -22,6 +22,9 @@ pub(super) async fn seed(client: &Client, document: &Document, seeded: &mut Seed
     for role in &document.roles {
         create_role(client, &role.name).await?;
     }
+    for device in &document.unassigned_virtual_devices {
+        client.iam("CreateVirtualMFADevice", &[("VirtualMFADeviceName", device)]).await?;
+    }
     for policy in &document.policies {
         let body = policy.document.to_string();
         let answer = client.iam("CreatePolicy", &[("PolicyName", &policy.name), ("PolicyDocument", &body)]).await?;

@@ -131,6 +131,24 @@ fn failing(findings: &[Finding]) -> BTreeSet<String> {
     fails.map(|finding| finding.subject().resource.clone()).collect()
 }
 
+fn failing_groups(findings: &[Finding]) -> BTreeSet<Option<String>> {
+    let fails = findings.iter().filter(|finding| finding.verdict() == Verdict::Fail);
+    fails.map(|finding| finding.subject().parent.clone()).collect()
+}
+
+/// Half of the addresses, or of the ports where there is one address.
+fn narrower(rule: SecurityGroupRule) -> SecurityGroupRule {
+    let peer = match rule.peer.clone() {
+        Peer::Ipv4(block) => block.subnets(block.prefix_len() + 1).ok().and_then(|mut it| it.next()).map(Peer::Ipv4),
+        Peer::Ipv6(block) => block.subnets(block.prefix_len() + 1).ok().and_then(|mut it| it.next()).map(Peer::Ipv6),
+        Peer::PrefixList(_) | Peer::Group(_) => None,
+    };
+    match peer {
+        Some(peer) => SecurityGroupRule { peer, ..rule },
+        None => SecurityGroupRule { to_port: rule.from_port, ..rule },
+    }
+}
+
 /// The definition, by counting.
 struct BruteForce<'a> {
     desired: &'a SecurityGroupsControl,
@@ -246,6 +264,48 @@ proptest! {
         let mut looser = desired.clone();
         looser.allowed_ingress.get_or_insert_default().extend(more);
         prop_assert!(failing(&findings(&looser, region(rules))).is_subset(&before));
+    }
+
+    #[test]
+    fn a_rule_less_never_fails_more(desired in any_desired(), rules in any_rules(), gone in 0..12_usize) {
+        let mut fewer = rules.clone();
+        if gone < fewer.len() {
+            fewer.remove(gone);
+        }
+        let before = failing(&findings(&desired, region(rules)));
+        prop_assert!(failing(&findings(&desired, region(fewer))).is_subset(&before));
+    }
+
+    /// Of a rule that was public on its own and is made a little smaller, the rest may have to be taken together with
+    /// others: then these fail in its stead. So the property is one of the group, not of the rule.
+    #[test]
+    fn a_group_with_narrower_rules_never_begins_to_fail(
+        desired in any_desired(),
+        rules in any_rules(),
+        cut in any::<[bool; 12]>(),
+    ) {
+        let narrowed = rules.iter().cloned().zip(cut).map(|(rule, cut)| if cut { narrower(rule) } else { rule });
+        let before = failing_groups(&findings(&desired, region(rules.clone())));
+        let after = failing_groups(&findings(&desired, region(narrowed.collect())));
+        prop_assert!(after.is_subset(&before), "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn a_stricter_spec_never_fails_less(desired in any_desired(), rules in any_rules(), thresholds: (bool, bool)) {
+        let weak = findings(&desired, region(rules.clone()));
+        let all = SecurityGroupsControl { scope: SecurityGroupScope::AllSources, ..desired.clone() };
+        let icmp = SecurityGroupsControl { judge_icmp: true, ..desired.clone() };
+        for stricter in [all, icmp] {
+            let strict = failing(&findings(&stricter, region(rules.clone())));
+            prop_assert!(failing(&weak).is_subset(&strict), "{stricter:?}");
+        }
+        // A rule that becomes public on its own leaves the union to the others: again a property of the group.
+        let mut lower = desired.clone();
+        let threshold = lower.public_threshold.get_or_insert_default();
+        threshold.ipv4_prefix_length += i32::from(thresholds.0);
+        threshold.ipv6_prefix_length += i32::from(thresholds.1);
+        let strict = failing_groups(&findings(&lower, region(rules)));
+        prop_assert!(failing_groups(&weak).is_subset(&strict), "{lower:?}");
     }
 
     #[test]

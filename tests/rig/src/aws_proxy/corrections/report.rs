@@ -93,6 +93,9 @@ impl Row {
         if let Some(created) = user.created {
             self.set("user_creation_time", date(created));
         }
+        if let Some(enabled) = user.report_password_enabled {
+            self.set("password_enabled", enabled);
+        }
         if self.get("password_enabled") == "true" {
             let changed = self.get("user_creation_time").to_owned();
             self.set("password_last_changed", changed);
