@@ -183,13 +183,13 @@ def measure(arguments, questions, account):
     merged = {}
     for question in asked.values():
         merge(merged, question["plumbline"])
-    asked_at_once = {"everything": dict(plumbline=merged)}
     print("Measuring on the large account ...", file=sys.stderr)
     checks = {check for question in asked.values() for check in question["prowler"]}
+    policies = {name: one["custodian"] for name, one in asked.items()}
     runs = {
-        "Plumbline": tools.plumbline(arguments.plumbline, account, {"everything": asked_at_once["everything"]["plumbline"]}),
+        "Plumbline": tools.plumbline(arguments.plumbline, account, {"everything": merged}),
         "Prowler": tools.prowler(arguments.prowler, account, checks),
-        "Custodian": tools.custodian(arguments.custodian, account, {name: one["custodian"] for name, one in asked.items()}),
+        "Custodian": tools.custodian(arguments.custodian, account, policies),
     }
     print(f"\nOne account: {arguments.size} security groups in each of 2 regions (2 rules each), {arguments.size} users, "
           f"{arguments.size} buckets; {len(asked)} questions, asked of each tool in one run.")

@@ -46,7 +46,7 @@ class Plumbline(unittest.TestCase):
 
 class Prowler(unittest.TestCase):
     def row(self, status, uid="arn:aws:iam::1:user/ann", check="c"):
-        return {"CHECK_ID": check, "STATUS": status, "RESOURCE_UID": uid, "RESOURCE_ID": uid.rsplit("/", 1)[-1]}
+        return {"CHECK_ID": check, "STATUS": status, "RESOURCE_UID": uid, "RESOURCE_NAME": uid.rsplit("/", 1)[-1]}
 
     def test_any_failing_check_fails(self):
         rows = [self.row("PASS"), self.row("FAIL", check="d")]
@@ -89,6 +89,8 @@ class Rows(unittest.TestCase):
         self.assertFalse(v.differ(v.FAIL, [v.FAIL, v.NOT_ASKED, v.FAIL]))
         self.assertTrue(v.differ(v.FAIL, [v.FAIL, v.FAIL, v.PASS]))
         self.assertTrue(v.differ(v.PASS, [v.FAIL, v.FAIL, v.FAIL]))
+        self.assertTrue(v.differ(v.FAIL, [v.NO_ROW, v.FAIL, v.FAIL]))
+        self.assertFalse(v.differ(v.PASS, [v.NO_ROW, v.PASS, v.PASS]))
 
 
 if __name__ == "__main__":

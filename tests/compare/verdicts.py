@@ -44,7 +44,7 @@ def prowler(rows, checks, resource):
         row["STATUS"]
         for row in rows
         if row["CHECK_ID"] in checks
-        and (resource is None or names(row["RESOURCE_UID"], resource) or row["RESOURCE_ID"] == resource)
+        and (resource is None or names(row["RESOURCE_UID"], resource) or row["RESOURCE_NAME"] == resource)
     ]
     if "FAIL" in statuses:
         return FAIL
@@ -74,5 +74,9 @@ def misleads(aws, verdict):
 
 
 def differ(aws, verdicts):
-    """Whether a row is worth showing: the tools that were asked do not all say what AWS says."""
-    return any(verdict not in (aws, NOT_ASKED) for verdict in verdicts)
+    """Whether a row is worth showing: the tools that were asked do not all say what AWS says.
+
+    To have no row is to say that there is nothing to complain about, in a word fewer.
+    """
+    quiet = (aws, NOT_ASKED) if aws == FAIL else (aws, NOT_ASKED, NO_ROW)
+    return any(verdict not in quiet for verdict in verdicts)
