@@ -46,7 +46,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__)
     for program in ("rig", "plumbline", "prowler", "custodian"):
         parser.add_argument(f"--{program}", required=True, help="the program")
-    parser.add_argument("--size", type=int, default=100, help="groups per region, users and buckets of the large account")
+    parser.add_argument("--size", type=int, default=100, help="groups per region, users, buckets of the large account")
     parser.add_argument("--all", action="store_true", help="print the rows in which all agree, too")
     parser.add_argument("--keep", action="store_true", help="keep what the tools printed")
     return parser.parse_args()
@@ -55,16 +55,20 @@ def parse():
 def document(name, at, account):
     """An account's state with an id of its own and the names of its buckets filled in."""
     account = dict(account, accountId=f"{700000000001 + at}")
-    buckets = [json.loads(json.dumps(bucket).replace("$BUCKET", bucket["name"])) for bucket in account.get("buckets", [])]
-    return json.loads(json.dumps(dict(account, buckets=buckets)).replace("$ACCOUNT", account["accountId"]))
+    def filled(value, name, text):
+        return json.loads(json.dumps(value).replace(name, text))
+
+    buckets = [filled(bucket, "$BUCKET", bucket["name"]) for bucket in account.get("buckets", [])]
+    return filled(dict(account, buckets=buckets), "$ACCOUNT", account["accountId"])
 
 
 def large(name, at, size):
     """An account of so many groups in each of two regions, users and buckets; one of ten of each is not in order."""
     def group(index):
         cidr = "0.0.0.0/0" if index % 10 == 0 else "10.0.0.0/8"
-        rules = [{"protocol": "tcp", "ports": 22, "cidrs": [cidr]}, {"protocol": "tcp", "ports": 443, "cidrs": ["0.0.0.0/0"]}]
-        return {"name": f"group-{index}", "ingress": rules}
+        rules = [(22, cidr), (443, "0.0.0.0/0")]
+        ingress = [{"protocol": "tcp", "ports": port, "cidrs": [source]} for port, source in rules]
+        return {"name": f"group-{index}", "ingress": ingress}
 
     def user(index):
         return {"name": f"user-{index}", "password": True, "mfa": [] if index % 10 == 0 else ["Virtual"]}
@@ -129,8 +133,9 @@ def compare(arguments, states, accounts):
         plumbline, prowler, custodian = ask(arguments, accounts[name], asked)
         for case in cases:
             question, resource = asked[case["question"]], accounts[name].resource(case.get("resource"))
+            report = plumbline.output or {"baselines": []}
             said = [
-                verdicts.plumbline(plumbline.output or {"baselines": []}, case["question"], question["checks"], resource),
+                verdicts.plumbline(report, case["question"], question["checks"], resource),
                 verdicts.prowler(prowler.output, question.get("prowler"), resource),
                 verdicts.custodian(custodian.output.get(case["question"]), resource),
             ]
@@ -191,8 +196,8 @@ def measure(arguments, questions, account):
         "Prowler": tools.prowler(arguments.prowler, account, checks),
         "Custodian": tools.custodian(arguments.custodian, account, policies),
     }
-    print(f"\nOne account: {arguments.size} security groups in each of 2 regions (2 rules each), {arguments.size} users, "
-          f"{arguments.size} buckets; {len(asked)} questions, asked of each tool in one run.")
+    print(f"\nOne account: {arguments.size} security groups in each of 2 regions (2 rules each), {arguments.size} "
+          f"users, {arguments.size} buckets; {len(asked)} questions, asked of each tool in one run.")
     base = runs["Plumbline"]
     print(f"{'':<10}  {'calls':>14}  {'CPU seconds':>16}  {'peak MiB':>14}  {'seconds':>8}  exit")
     for name, run in runs.items():
