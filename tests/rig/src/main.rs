@@ -1,5 +1,7 @@
-//! The rig as a program: what `make demo` keeps running. Ends, and takes everything along, on SIGTERM or an interrupt.
+//! The rig as a program: what `make demo` and `make compare` keep running. Ends, and takes everything along, on SIGTERM
+//! or an interrupt.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +13,9 @@ use kube::{Api, Client};
 use plumbline_rig::aws_proxy::ProxyOptions;
 use plumbline_rig::aws_rig::AwsRig;
 use plumbline_rig::controlplane::{ControlPlane, manifests, tools};
-use plumbline_rig::seed::seed;
+use plumbline_rig::seed::{Seeded, seed};
 use plumbline_rig::supervisor::{Program, Supervised};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The account whose credentials the operator has; it assumes roles in the others.
@@ -39,17 +42,55 @@ enum Command {
         /// Accounts to make, as YAML.
         accounts: Vec<PathBuf>,
     },
+    /// Starts an AWS emulator with accounts and nothing else; writes `aws.json` into the folder when they are made.
+    Aws {
+        /// The folder for `aws.json` and the record of the calls.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Accounts to make, as YAML.
+        accounts: Vec<PathBuf>,
+    },
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Command::Up { dir, operator, accounts } = Arguments::parse().command;
+    match Arguments::parse().command {
+        Command::Up { dir, operator, accounts } => up(dir, operator, accounts).await,
+        Command::Aws { dir, accounts } => aws(dir, accounts).await,
+    }
+}
+
+async fn aws(dir: PathBuf, accounts: Vec<PathBuf>) -> Result<()> {
+    let calls = dir.join("aws-calls.jsonl");
+    let aws = AwsRig::with(ProxyOptions { trace_file: Some(calls.clone()), ..ProxyOptions::default() }).await?;
+    let mut made = Vec::new();
+    for account in &accounts {
+        let seeded = make(&aws, account).await?;
+        let environment = aws.environment(&seeded.account_id);
+        made.push(json!({
+            "accountId": seeded.account_id,
+            "environment": environment.into_iter().collect::<BTreeMap<_, _>>(),
+            "securityGroups": seeded.security_groups,
+        }));
+    }
+    // Renamed into place, so that whoever waits for the file finds all of it.
+    let whole = dir.join("aws.json.new");
+    fs::write(&whole, json!({"calls": calls, "accounts": made}).to_string())?;
+    fs::rename(whole, dir.join("aws.json"))?;
+    until_terminated().await
+}
+
+async fn make(aws: &AwsRig, account: &Path) -> Result<Seeded> {
+    let yaml = fs::read_to_string(account).with_context(|| format!("cannot read {}", account.display()))?;
+    seed(aws.proxy(), &yaml).await.with_context(|| format!("cannot make {}", account.display()))
+}
+
+async fn up(dir: PathBuf, operator: PathBuf, accounts: Vec<PathBuf>) -> Result<()> {
     let aws = AwsRig::with(ProxyOptions { trace_file: Some(dir.join("aws-calls.jsonl")), ..ProxyOptions::default() });
     let (cluster, aws) = tokio::join!(ControlPlane::start(), aws);
     let (cluster, aws) = (cluster?, aws?);
-    for account in accounts {
-        let yaml = fs::read_to_string(&account).with_context(|| format!("cannot read {}", account.display()))?;
-        seed(aws.proxy(), &yaml).await.with_context(|| format!("cannot make {}", account.display()))?;
+    for account in &accounts {
+        make(&aws, account).await?;
     }
     cluster.install_crds(&manifests(Path::new("crds"))?).await?;
     let kubeconfig = dir.join("kubeconfig");
@@ -64,7 +105,10 @@ async fn main() -> Result<()> {
     env.push(format!("export PATH={}:{}:$PATH\n", binaries.display(), tools().await?.display()));
     fs::write(dir.join("env"), env.concat())?;
     fs::write(dir.join("ready"), "")?;
+    until_terminated().await
+}
 
+async fn until_terminated() -> Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         _ = terminated.recv() => {}
