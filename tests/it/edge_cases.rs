@@ -125,11 +125,9 @@ impl Fault {
     fn action(&self) -> Action {
         match self.is.clone() {
             Disturbance::AccessDenied => Action::AccessDenied { message: None },
-            Disturbance::BareDenial => Action::Error {
-                status: 403,
-                code: "AccessDenied".to_owned(),
-                message: "Access Denied".to_owned(),
-            },
+            Disturbance::BareDenial => {
+                Action::Error { status: 403, code: "AccessDenied".to_owned(), message: "Access Denied".to_owned() }
+            }
             Disturbance::DeniedByOrganization => Action::DeniedByOrganization,
             Disturbance::Throttle => Action::Throttle,
             Disturbance::Paginate(page_size) => Action::Paginate { page_size },

@@ -50,7 +50,8 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, (service, operation), action, check, cause| Case { name, service, operation, action, check, cause };
+    let case =
+        |name, (service, operation), action, check, cause| Case { name, service, operation, action, check, cause };
     let passwords = ("iam", "GetAccountPasswordPolicy");
     let rules = ("ec2", "DescribeSecurityGroupRules");
     let encryption = ("s3", "GetBucketEncryption");
@@ -163,8 +164,11 @@ async fn p5_under_a_throttle_for_ever_status_says_so_and_the_calls_are_counted()
     let _operator = world.operator();
     let baseline = world.evaluated(1).await;
     let status = baseline.status.as_ref().unwrap();
-    let unknown: Vec<_> =
-        status.unknown.iter().map(|entry| (entry.control.as_str(), entry.cause.as_str(), entry.region.clone())).collect();
+    let unknown: Vec<_> = status
+        .unknown
+        .iter()
+        .map(|entry| (entry.control.as_str(), entry.cause.as_str(), entry.region.clone()))
+        .collect();
     let of = |region: &str| ("securityGroups", "Throttled", Some(region.to_owned()));
     assert!(unknown.contains(&of("eu-west-1")) && unknown.contains(&of("us-east-1")), "{unknown:?}");
     assert!(unknown.iter().all(|(control, cause, _)| (*control, *cause) == ("securityGroups", "Throttled")));

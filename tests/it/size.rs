@@ -134,9 +134,8 @@ async fn p15_names_with_escapes_and_megabytes_reach_status_as_short_plain_text()
         let users: String = (0..400).map(user).collect();
         iam_answer("ListUsers", &format!("<Users>{users}</Users><IsTruncated>false</IsTruncated>"))
     });
-    let devices = answering("ListMFADevices", |_| {
-        iam_answer("ListMFADevices", "<MFADevices/><IsTruncated>false</IsTruncated>")
-    });
+    let devices =
+        answering("ListMFADevices", |_| iam_answer("ListMFADevices", "<MFADevices/><IsTruncated>false</IsTruncated>"));
     let report = answering("GetCredentialReport", |_| String::new());
     for (operation, action) in [("ListUsers", users), ("ListMFADevices", devices), ("GetCredentialReport", report)] {
         world.aws.proxy().rule(Matcher::operation("iam", operation), action, None);
