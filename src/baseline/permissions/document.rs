@@ -41,7 +41,7 @@ pub struct Statement {
 
 /// The policy of an audit role: one statement for each purpose and scope, in the order of the permissions.
 ///
-/// <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
+/// The scopes are those of AWS's Service Authorization Reference.
 #[must_use]
 pub fn audit_policy(permissions: &[Permission], partition: &str) -> PolicyDocument {
     let mut statements: Vec<Statement> = Vec::new();
@@ -61,7 +61,7 @@ pub fn audit_policy(permissions: &[Permission], partition: &str) -> PolicyDocume
     PolicyDocument { version: VERSION, statement: statements }
 }
 
-/// The trust policy of an audit role: the operator's identity alone may assume it, with the external id if there is one.
+/// The trust policy of a role: the operator's identity alone may assume it, with the external id if there is one.
 #[must_use]
 pub fn trust_policy(operator_arn: &str, external_id: Option<&str>) -> PolicyDocument {
     let equals = |id: &str| ("StringEquals", json!({"sts:ExternalId": id}));

@@ -28,7 +28,7 @@ pub struct User {
 }
 
 impl Ministack {
-    /// Installs ministack where it is missing (some seconds), starts it on a free loopback port, waits until it answers.
+    /// Installs ministack where it is missing (half a minute), starts it on a free loopback port, waits for it.
     ///
     /// # Errors
     /// When the installation fails, or the server does not answer in time; its log is in the message.
