@@ -344,7 +344,11 @@ mod tests {
         let compliant = |status: &AccountBaselineStatus| {
             status.conditions.iter().find(|condition| condition.r#type == "Compliant").cloned().unwrap()
         };
-        assert_eq!((away.observed_generation, compliant(&away).observed_generation), (1, 1), "it speaks of the old one");
+        assert_eq!(
+            (away.observed_generation, compliant(&away).observed_generation),
+            (1, 1),
+            "it speaks of the old one"
+        );
         assert_eq!(condition(&away, ConditionType::Ready), Some(("False", "AccountUnreachable")));
         let later = next_status(&away, &seen(2), &failed(CauseClass::Throttled), time(7200));
         assert_eq!(condition(&later, ConditionType::Compliant), Some(("Unknown", "Stale")));
@@ -369,7 +373,11 @@ mod tests {
             assert_eq!(condition(&early, ConditionType::Compliant), Some(("False", "DriftDetected")), "{outcome:?}");
             let late = next_status(&early, &seen(1), &outcome, time(7200));
             assert_eq!(condition(&late, ConditionType::Compliant), Some(("Unknown", "Stale")), "{outcome:?}");
-            assert_eq!((&late.drift, late.last_evaluated_at), (&judged.drift, judged.last_evaluated_at), "still to see");
+            assert_eq!(
+                (&late.drift, late.last_evaluated_at),
+                (&judged.drift, judged.last_evaluated_at),
+                "still to see"
+            );
             assert_eq!(next_status(&late, &seen(1), &outcome, time(9000)), late, "written once");
         }
         let never = next_status(&fresh(), &seen(1), &failed(CauseClass::Unreachable), time(9000));

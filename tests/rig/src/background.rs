@@ -56,12 +56,8 @@ impl Drop for Background {
 }
 
 /// The thread: serves until the other end of `stopped` goes.
-fn run<F, S>(
-    listener: TcpListener,
-    prepare: F,
-    stopped: oneshot::Receiver<()>,
-    tell: &mpsc::Sender<anyhow::Result<()>>,
-) where
+fn run<F, S>(listener: TcpListener, prepare: F, stopped: oneshot::Receiver<()>, tell: &mpsc::Sender<anyhow::Result<()>>)
+where
     F: FnOnce(tokio::net::TcpListener) -> anyhow::Result<S>,
     S: Future<Output = ()>,
 {

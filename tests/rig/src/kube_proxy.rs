@@ -64,8 +64,8 @@ impl KubeProxy {
     /// # Errors
     /// When the kubeconfig cannot be used, the address not be listened on, or the trace file not be written.
     pub async fn start(kubeconfig: &Path, options: ProxyOptions) -> anyhow::Result<Self> {
-        let read = Kubeconfig::read_from(kubeconfig)
-            .with_context(|| format!("could not read {}", kubeconfig.display()))?;
+        let read =
+            Kubeconfig::read_from(kubeconfig).with_context(|| format!("could not read {}", kubeconfig.display()))?;
         let mut config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
         config.auth_info = AuthInfo::default();
         // What the API server answers is to be seen by the caller, not by a retry in between.

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use kube::Api;
+use kube::api::{DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -177,5 +177,8 @@ async fn the_file_has_a_line_for_every_call_numbered_with_those_of_the_other_pro
     drop(proxy);
     let text = fs::read_to_string(dir.path().join("calls.jsonl")).unwrap();
     let call: Value = serde_json::from_str(text.trim_end()).unwrap();
-    assert_eq!((call["seq"].as_u64(), call["verb"].as_str(), call["status"].as_u64()), (Some(7), Some("get"), Some(404)));
+    assert_eq!(
+        (call["seq"].as_u64(), call["verb"].as_str(), call["status"].as_u64()),
+        (Some(7), Some("get"), Some(404))
+    );
 }
