@@ -59,6 +59,11 @@ impl Robust {
         calls.iter().filter(|call| call.name.as_ref() == Some(&self.world.id)).map(|call| call.status).collect()
     }
 
+    /// Waits for the answer of the nth write, which the proxy files a moment after others can see what was written.
+    async fn answered(&self, nth: usize) {
+        self.wait("answered", |robust| robust.writes().get(nth - 1).is_some_and(Option::is_some)).await;
+    }
+
     /// Asks for an evaluation as `kubectl annotate` does.
     async fn request(&self, value: &str) {
         let patch = json!({"metadata": {"annotations": {"plumbline.dev/requestedAt": value}}});
@@ -174,7 +179,7 @@ async fn malformed_objects_are_named_in_the_log_and_the_others_are_judged() {
     let baseline = until(&robust, &of_bad, is("InvalidSpec")).await;
     assert_eq!(verdict(&baseline, "Stalled"), Some(("True".into(), "InvalidSpec".into())));
     let message = &condition(&baseline.status.as_ref().unwrap().conditions, "Ready").unwrap().message;
-    assert!(message.contains(&bad) && message.contains("accountId"), "there is one, it is not missing: {message}");
+    assert!(message.contains(&bad) && message.contains("`12`"), "there is one, it is not missing: {message}");
     let log = robust.world.log();
     let unreadable = |kind: &str| {
         log.lines().any(|line| line.contains("cannot read the object") && line.contains(&format!("{kind}=\"{bad}\"")))
@@ -209,9 +214,10 @@ async fn while_aws_is_away_it_is_asked_rarely_and_its_return_is_noticed() {
         let calls = robust.world.aws.proxy().calls().len();
         robust.world.evaluated(1).await;
         let passes = robust.logged("not evaluated") + robust.logged("not reachable");
-        // Of the account and of the baseline one pass, and on a slow machine some more; in each the SDK tries thrice.
+        // Of the account and of the baseline one pass, and on a slow machine some more; in each the caller's own identity
+        // and the role are asked for, by an SDK that tries thrice.
         assert!(passes <= 6, "{passes} passes: {}", robust.world.log());
-        assert!(calls <= 3 * passes, "{calls} calls in {passes} passes under {outage:?}");
+        assert!(calls <= 6 * passes, "{calls} calls in {passes} passes under {outage:?}");
         robust.healthy();
     }
 }
@@ -336,8 +342,9 @@ async fn a_write_that_fails_is_repeated_without_another_evaluation_and_takes_eff
         robust.kube.clear_rules();
         robust.request("quiet").await;
         robust.handled("quiet").await;
-        let writes = robust.writes();
-        assert_eq!(writes, [expected, vec![Some(200)]].concat(), "{name}");
+        let expected = [expected, vec![Some(200)]].concat();
+        robust.answered(expected.len()).await;
+        assert_eq!(robust.writes(), expected, "{name}");
         assert_eq!(robust.evaluations(), evaluations + 2, "{name}");
         let versions = versions_since(&robust.world, &before).await;
         assert_eq!(versions.len(), 4, "two requests and two writes under {name}: {versions:#?}");
@@ -356,6 +363,7 @@ async fn a_write_that_is_never_answered_is_given_up_and_made_again() {
     robust.kube.rule(write, Action::Hang, Some(1));
     robust.request("hung").await;
     robust.handled("hung").await;
+    robust.answered(2).await;
     assert_eq!(robust.writes(), [None, Some(200)]);
     assert_eq!(robust.evaluations(), 2);
     robust.healthy();
