@@ -383,6 +383,48 @@ fn every_edge_case_has_its_tests() {
 }
 
 #[tokio::test]
+async fn pw_17_mfa_32_s3_36_other_partitions_are_judged_with_their_arns() {
+    let aws = Aws::new().await;
+    for (partition, region, root_mfa) in
+        [("aws-us-gov", "us-gov-west-1", "NotApplicable"), ("aws-cn", "cn-north-1", "Fail")]
+    {
+        let bucket = format!("buckets: [{{name: data-$ACCOUNT, region: {region}}}]");
+        let seeded = aws.seed(&format!("regions: [{region}]\nroot: {{mfa: []}}\n{bucket}")).await;
+        let id = &seeded.account_id;
+        let manifest = format!(
+            "{{apiVersion: plumbline.dev/v1alpha1, kind: AwsAccount, metadata: {{name: a}}, \
+             spec: {{accountId: \"{id}\"}}}}\n---\n\
+             apiVersion: plumbline.dev/v1alpha1\nkind: AccountBaseline\nmetadata: {{name: a}}\nspec:\n  \
+             accountRef: {{name: a}}\n  controls:\n    passwordPolicy: {{minimumPasswordLength: 14}}\n    \
+             mfa: {{rootUser: {{requireMfa: true, forbidAccessKeys: true}}}}\n    \
+             s3Encryption: {{minimumAlgorithm: SseS3}}\n"
+        );
+        let path = aws.write("partition.yaml", &manifest);
+        let output = aws.plumbline_in(partition, region, id, &["audit", "-f", &path, "-o", "json"]);
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{partition}: {}", String::from_utf8_lossy(&output.stderr)));
+        let row = |check: &str, resource: String, result: &str| Expected {
+            check: check.to_owned(),
+            of: Some(resource),
+            result: result.to_owned(),
+            observed: None,
+            severity: None,
+            says: None,
+            action: None,
+        };
+        let root = || format!("arn:{partition}:iam::{id}:root");
+        for expected in [
+            row("MinimumPasswordLength", root(), "Fail"),
+            row("RootUserMfa", root(), root_mfa),
+            row("RootUserAccessKeys", root(), "Pass"),
+            row("EncryptionAlgorithm", format!("arn:{partition}:s3:::data-{id}"), "Pass"),
+        ] {
+            assert_eq!(expected.complaint(&report["baselines"][0]), None, "{expected:?} in {partition}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn pw_13_two_baselines_for_one_account_both_report() {
     let world = World::new().await;
     let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 12}").await;

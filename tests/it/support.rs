@@ -239,6 +239,15 @@ impl Aws {
         self.plumbline_as(OPERATORS_ACCOUNT, args)
     }
 
+    /// Runs the binary to its end in a region of another partition, with the credentials of a user there.
+    pub(crate) fn plumbline_in(&self, partition: &str, region: &str, account_id: &str, args: &[&str]) -> Output {
+        let key = format!("AKIA{}{account_id}", partition.replace('-', "").to_uppercase());
+        self.rig.proxy().register_key(&key, account_id, &format!("arn:{partition}:iam::{account_id}:user/operator"));
+        let mut command = Command::new(PLUMBLINE);
+        command.args(args).env_clear().envs(self.rig.environment(account_id));
+        command.env("AWS_ACCESS_KEY_ID", key).env("AWS_REGION", region).output().unwrap()
+    }
+
     /// Runs the binary to its end, with the credentials of an account.
     pub(crate) fn plumbline_as(&self, account_id: &str, args: &[&str]) -> Output {
         Command::new(PLUMBLINE).args(args).env_clear().envs(self.rig.environment(account_id)).output().unwrap()

@@ -48,7 +48,7 @@ pub(super) fn correct(known: Known<'_>, answer: &Answer) -> anyhow::Result<Answe
     let content = root.find_mut("Content").context("a credential report without content")?;
     let csv = String::from_utf8(STANDARD.decode(&content.text)?)?;
     let mut corrected = String::from(HEADER);
-    corrected.push_str(&root_row(&known.caller.account, &account.root));
+    corrected.push_str(&root_row(&known.caller.arn, &known.caller.account, &account.root));
     for line in csv.lines().skip(1) {
         let mut row = Row(line.split(',').map(ToOwned::to_owned).collect());
         let user = account.users.get(row.get("user")).cloned().unwrap_or_default();
@@ -110,12 +110,19 @@ impl Row {
 }
 
 /// The row of the root user, for whom two columns do not apply.
-fn root_row(account: &str, root: &Root) -> String {
+///
+/// In `aws-us-gov` root has no console: "How IAM differs for AWS GovCloud (US)" in its user guide.
+fn root_row(caller: &str, account: &str, root: &Root) -> String {
+    let partition = caller.split(':').nth(1).unwrap_or("aws");
     let mut row = Row(HEADER.trim_end().split(',').map(|_| "N/A".to_owned()).collect());
     row.set("user", "<root_account>");
-    row.set("arn", format!("arn:aws:iam::{account}:root"));
+    row.set("arn", format!("arn:{partition}:iam::{account}:root"));
     row.set("user_creation_time", ROOT_CREATED);
-    row.set("password_enabled", root.password);
+    if partition == "aws-us-gov" {
+        row.set("password_enabled", "not_supported");
+    } else {
+        row.set("password_enabled", root.password);
+    }
     row.set("password_last_used", root.password_last_used.map_or("no_information".to_owned(), date));
     row.set("password_last_changed", "not_supported");
     row.set("password_next_rotation", "not_supported");
