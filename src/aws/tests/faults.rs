@@ -10,9 +10,7 @@ use futures::{StreamExt, stream};
 use super::recorded::{Recorded, is_second, name};
 use crate::api::Controls;
 use crate::aws::operation::{self, Operation};
-use crate::aws::testing::{
-    ACCOUNT, Answer, Server, ec2_error, fast, json_error, query_error, s3_error, serve, target,
-};
+use crate::aws::testing::{ACCOUNT, Answer, Server, ec2_error, fast, json_error, query_error, s3_error, serve, target};
 use crate::aws::{AwsSettings, Rate};
 use crate::baseline::{CauseClass, Check, Control, Finding, Subject, Verdict};
 use crate::engine::cloud::CloudProvider;
@@ -368,8 +366,7 @@ fn the_table_has_every_operation() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_recorded_account_asks_for_every_operation_and_has_good_and_bad() {
     let reference = Reference::new().await;
-    let called: BTreeSet<&str> =
-        reference.0.values().flat_map(|(_, calls)| calls.keys()).map(String::as_str).collect();
+    let called: BTreeSet<&str> = reference.0.values().flat_map(|(_, calls)| calls.keys()).map(String::as_str).collect();
     assert_eq!(called, OPERATIONS.iter().map(|operation| operation.name).collect());
     let findings = &reference.0["ConsoleUsers"].0.findings;
     for control in [Control::PasswordPolicy, Control::Mfa, Control::SecurityGroups, Control::S3Encryption] {

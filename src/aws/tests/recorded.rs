@@ -259,9 +259,8 @@ fn s3(operation: &str, request: &Request, page: Page) -> Answer {
     let is_safe = request.operation.starts_with("GET /safe");
     match operation {
         "ListBuckets" => {
-            let bucket = |(name, region)| {
-                format!("<Bucket><Name>{name}</Name><BucketRegion>{region}</BucketRegion></Bucket>")
-            };
+            let bucket =
+                |(name, region)| format!("<Bucket><Name>{name}</Name><BucketRegion>{region}</BucketRegion></Bucket>");
             let buckets = [("plain", "eu-west-1"), ("safe", "eu-west-1"), ("third", "us-east-1")].map(bucket);
             let (buckets, next) = page.of(&buckets);
             let next = next.map(|next| format!("<ContinuationToken>{next}</ContinuationToken>")).unwrap_or_default();
