@@ -139,15 +139,21 @@ fn bounded<T: Serialize>(items: impl Iterator<Item = T>, most: usize, most_bytes
     list
 }
 
-/// A text that may have come from AWS, fit for status: no control characters, no more than 512 bytes.
+/// A text that may have come from AWS, fit for status: nothing that a terminal acts upon, no more than 512 bytes.
 pub(super) fn one_line(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let clean: String = text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect();
     if clean.len() <= TEXT_BYTES {
         return clean;
     }
     let mark = "...";
     let end = (0..=TEXT_BYTES - mark.len()).rev().find(|end| clean.is_char_boundary(*end)).unwrap_or(0);
     format!("{}{mark}", clean.get(..end).unwrap_or_default())
+}
+
+/// Control characters, separators of lines, and the invisible marks that turn the direction of a text around.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
 #[cfg(test)]
