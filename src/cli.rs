@@ -95,7 +95,7 @@ pub enum CliError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The manifests hold nothing to work on.
-    #[error("{0} holds no AwsAccount and no AccountBaseline: name the files that declare them")]
+    #[error("{0} holds no AwsAccount, AccountBaseline or BaselineException: name the files that declare them")]
     NothingDeclared(String),
     /// The derived schemas cannot be used.
     #[error(transparent)]
