@@ -45,10 +45,7 @@ pub const CHECKS_BY_CONTROL: [(&str, &[&str]); 4] = [
         ],
     ),
     ("securityGroups", &["Ingress", "DefaultSecurityGroup"]),
-    (
-        "s3Encryption",
-        &["EncryptionAlgorithm", "KmsKey", "KmsKeyUsable", "BucketKey", "SseCForbidden", "TlsRequired"],
-    ),
+    ("s3Encryption", &["EncryptionAlgorithm", "KmsKey", "KmsKeyUsable", "BucketKey", "SseCForbidden", "TlsRequired"]),
 ];
 
 /// A waiver of findings in named accounts, for a reason, by an owner, until a time. What it covers is reported as

@@ -37,7 +37,8 @@ pub fn run(args: &ValidateArgs, out: &mut impl Write) -> Result<Exit, CliError> 
                 eprintln!("warning: {warning}");
             }
             let Objects { accounts, baselines, exceptions, warnings: _ } = &objects;
-            let (accounts, baselines) = (count(accounts.len(), "AwsAccount"), count(baselines.len(), "AccountBaseline"));
+            let (accounts, baselines) =
+                (count(accounts.len(), "AwsAccount"), count(baselines.len(), "AccountBaseline"));
             let exceptions = count(exceptions.len(), "BaselineException");
             writeln!(out, "valid: {accounts}, {baselines} and {exceptions}")?;
             Ok(Exit::Ok)

@@ -80,6 +80,7 @@ mod tests {
             name: "reporting-db".to_owned(),
             owner_id: "222222222222".to_owned(),
             vpc_id: None,
+            tags: Vec::new(),
         };
         FakeCloud { groups: BTreeMap::from([("eu-west-1".to_owned(), seen(vec![group]))]), ..FakeCloud::default() }
     }

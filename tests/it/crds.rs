@@ -30,5 +30,6 @@ async fn kubectl_explains_a_field_with_its_unit_and_an_example() {
     };
     assert!(explained("accountbaseline.spec.controls.passwordPolicy.maxPasswordAge").contains("days"));
     assert!(explained("accountbaseline.spec.controls.securityGroups.allowedIngress.ports").contains("8000-8080"));
+    assert!(explained("baselineexception.spec.expiresAt").contains("2027-10-31T00:00:00Z"));
     assert!(explained("awsaccount.spec.auditRoleName").contains("PlumblineAudit"));
 }

@@ -12,6 +12,7 @@ mod admission;
 mod audit;
 mod bad_manifests;
 mod crds;
+mod exceptions;
 mod layout;
 mod operator;
 mod support;

@@ -96,9 +96,8 @@ fn an_exempt_finding_keeps_its_true_result_and_names_the_exception() {
 fn a_control_without_a_check_covers_all_its_checks_and_no_other() {
     let groups = spec(None, Some(ControlName::SecurityGroups), "*", 9);
     let groups = [Exception::new("groups", &groups, time(0)).unwrap()];
-    let verdict = |check| {
-        one(failing(Subject::new(check, "arn:aws:ec2:::x", "f")), &groups, &GroupNames::default()).verdict()
-    };
+    let verdict =
+        |check| one(failing(Subject::new(check, "arn:aws:ec2:::x", "f")), &groups, &GroupNames::default()).verdict();
     assert_eq!([Check::Ingress, Check::DefaultSecurityGroup].map(verdict), [Verdict::Exempt; 2]);
     assert_eq!([Check::UserMfa, Check::TlsRequired].map(verdict), [Verdict::Fail; 2]);
 }
@@ -179,7 +178,8 @@ fn the_checks_that_the_api_names_are_those_of_the_catalogue() {
         let own = Check::ALL.into_iter().filter(|check| check.control().as_str() == control).map(Check::as_str);
         assert_eq!(own.collect::<Vec<_>>(), checks, "{control}");
     }
-    let controls = [ControlName::PasswordPolicy, ControlName::Mfa, ControlName::SecurityGroups, ControlName::S3Encryption];
+    let controls =
+        [ControlName::PasswordPolicy, ControlName::Mfa, ControlName::SecurityGroups, ControlName::S3Encryption];
     for name in controls {
         assert_eq!(control(name).as_str(), name.as_str());
     }
