@@ -29,4 +29,5 @@ rig: ## What the tests run on: etcd, kube-apiserver, kubectl, the AWS emulator. 
 	@tests/aws/install >/dev/null
 
 crds: ## Writes crds/ anew from the types.
-	cargo run --workspace --quiet -- crd --dir crds
+	cargo build --workspace --quiet
+	"$$CARGO_TARGET_DIR/debug/plumbline" crd --dir crds

@@ -94,7 +94,8 @@ pub struct BaselineExceptionSpec {
     /// for a security group outlives its rules. Example: `reporting-*`.
     pub resource_pattern: ResourcePattern,
 
-    /// Why the finding is accepted, for whoever reads it later. Example: `The migration needs it until the autumn.`
+    /// Why the finding is accepted, for whoever reads it later. Example: `The migration needs it until
+    /// the autumn`.
     #[schemars(length(min = 1, max = 1024), extend("x-kubernetes-validations" = [
         {"rule": "self.matches('^\\\\s*\\\\S(.|\\\\s){8,}\\\\S\\\\s*$')",
          "message": "say why, in at least 10 characters: somebody will read it when the finding comes back"},

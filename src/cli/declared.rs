@@ -150,7 +150,7 @@ mod tests {
     fn an_exception_that_is_too_long_is_refused_with_file_and_line() {
         let text = [account("prod"), baseline("a", "prod"), exception("long", "prod", "2027-11-02T00:00:01Z")].concat();
         let error = load_text(&text).unwrap_err().to_string();
-        assert!(error.starts_with("<stdin>:21: spec.expiresAt: ") && error.contains("more than 366 days"), "{error}");
+        assert!(error.starts_with("<stdin>:22: spec.expiresAt: ") && error.contains("more than 366 days"), "{error}");
     }
 
     #[test]
