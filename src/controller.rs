@@ -68,8 +68,8 @@ pub async fn run(client: Client, provider: Arc<dyn CloudProvider>, settings: Set
         .graceful_shutdown_on(stop.clone().cancelled_owned());
     info!(selector = %settings.selector, concurrency = settings.concurrency, "watching accounts and baselines");
     let evaluate = async {
-        // Else the first passes would find no accounts, or none of what is excepted. Waited for here and by nobody else:
-        // a store wakes only the last of several that wait for it. Its writer is gone only when this process stops.
+        // Else the first passes would find no accounts, or nothing excepted. Waited for here and by nobody else: a
+        // store wakes only the last of several that wait for it. Its writer is gone only when this process stops.
         if context.accounts.wait_until_ready().await.is_ok() && context.exceptions.wait_until_ready().await.is_ok() {
             tokio::join!(
                 report(baseline_controller.run(baselines::reconcile, retry, context.clone())),

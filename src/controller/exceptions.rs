@@ -212,7 +212,7 @@ fn seen(exception: &BaselineException, context: &Context) -> Seen {
             seen.matched = seen.matched.saturating_add(used.matched);
             seen.matched_at = seen.matched_at.max(status.last_evaluated_at);
         } else {
-            // The list is bounded: what is exempt and in none of its entries was covered by one that it had no room for.
+            // The list is bounded: what is exempt and in no entry was covered by one that it had no room for.
             let listed = status.exceptions.iter().fold(0, |sum: i64, used| sum.saturating_add(used.matched));
             seen.uncounted |= status.summary.is_some_and(|summary| summary.exempt > listed);
         }

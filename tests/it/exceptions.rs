@@ -12,11 +12,12 @@ use crate::support::{Aws, World, apply, condition, drift, verdict};
 
 /// A group whose name is the only thing that a manifest can know.
 const GROUPS: &str = r"
-regions: [eu-west-1]
+regions: [eu-west-1, us-east-1]
 passwordPolicy: {minimumPasswordLength: 8}
 securityGroups:
   eu-west-1:
     - name: reporting-db
+      attached: true
       ingress: [{protocol: tcp, ports: 5432, cidrs: [0.0.0.0/0]}]
 ";
 
