@@ -30,7 +30,8 @@ rig: ## What the tests run on: etcd, kube-apiserver, kubectl, the AWS emulators.
 	@tests/ministack/install >/dev/null
 
 crds: ## Writes crds/ anew from the types.
-	cargo run --workspace --quiet -- crd --dir crds
+	cargo build --workspace --quiet
+	"$$CARGO_TARGET_DIR/debug/plumbline" crd --dir crds
 
 compare: ## Prowler and Cloud Custodian beside Plumbline on the same accounts: where they differ, what they cost.
 	@tests/compare/run

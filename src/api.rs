@@ -7,6 +7,7 @@ mod account;
 mod condition;
 mod controls;
 mod crds;
+mod exception;
 mod names;
 mod ports;
 mod resource;
@@ -19,12 +20,20 @@ pub use controls::{
     SecurityGroupScope, SecurityGroupsControl, UserMfa, UserScope,
 };
 pub use crds::{GROUP, VERSION, crds};
+pub use exception::{
+    BaselineException, BaselineExceptionSpec, BaselineExceptionStatus, CHECKS_BY_CONTROL, ControlName, ExpiryError,
+    LONGEST_EXCEPTION,
+};
 pub use names::{
-    AccountId, BaselineDuration, Cidr, Days, GroupNamePattern, KmsKeyName, PrefixListId, Protocol, RegionName,
+    AccountId, AwsAccountName, BaselineDuration, Cidr, Days, ExpiryTime, GroupNamePattern, KmsKeyName, PrefixListId,
+    Protocol, RegionName, ResourcePattern,
 };
 pub use ports::{PortRange, PortRangeError};
 pub use resource::{AccountBaseline, AccountBaselineSpec, AccountRef, Mode};
-pub use status::{AccountBaselineStatus, ControlStatus, CoverageStatus, DriftEntry, SummaryStatus, UnknownEntry};
+pub use status::{
+    AccountBaselineStatus, ControlStatus, CoverageStatus, DriftEntry, ExceptionUse, ExemptEntry, SummaryStatus,
+    UnknownEntry,
+};
 
 /// The annotation that forces an evaluation: status echoes its value in `lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "plumbline.dev/requestedAt";

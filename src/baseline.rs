@@ -14,6 +14,7 @@ mod ranges;
 mod references;
 mod summary;
 
+pub mod exceptions;
 pub mod mfa;
 pub mod password_policy;
 pub mod permissions;
@@ -23,7 +24,7 @@ pub mod security_groups;
 
 pub use account::AccountIdentity;
 pub use check::{Check, Control, Severity};
-pub use finding::{Finding, Subject, Verdict};
+pub use finding::{Exemption, Finding, Subject, Verdict};
 pub use observed::{Cause, CauseClass, Observed};
 pub use references::{Actor, CisIds, References};
 pub use summary::{Summary, result_of};

@@ -98,7 +98,7 @@ pub enum CliError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The manifests hold nothing to work on.
-    #[error("{0} holds no AwsAccount and no AccountBaseline: name the files that declare them")]
+    #[error("{0} holds no AwsAccount, AccountBaseline or BaselineException: name the files that declare them")]
     NothingDeclared(String),
     /// The manifests hold nothing that asks for anything.
     #[error("{0} declares no AccountBaseline: name the files that do, or leave -f out for what any baseline can need")]

@@ -1,4 +1,5 @@
-//! The operator: watches `AwsAccount`s and `AccountBaseline`s, has accounts judged by the engine, writes status.
+//! The operator: watches `AwsAccount`s, `AccountBaseline`s and `BaselineException`s, has accounts judged by the engine,
+//! writes status.
 //!
 //! It writes nothing but `/status`, and nothing to AWS: what it holds is a [`CloudProvider`], which can only read. It
 //! ends when its token is cancelled: nothing new is started then, and what is under way is given up.
@@ -8,11 +9,13 @@ mod baselines;
 mod conditions;
 mod context;
 mod entries;
+mod exceptions;
 mod schedule;
 mod status;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::channel::mpsc;
@@ -27,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::context::Context;
-use crate::api::{AccountBaseline, AwsAccount};
+use crate::api::{AccountBaseline, AwsAccount, BaselineException};
 use crate::engine::cloud::CloudProvider;
 use crate::settings::Settings;
 
@@ -53,33 +56,46 @@ pub async fn client() -> Result<Client, Box<dyn std::error::Error + Send + Sync>
 /// Runs until `stop` is cancelled and what was under way has ended.
 pub async fn run(client: Client, provider: Arc<dyn CloudProvider>, settings: Settings, stop: CancellationToken) {
     let config = || Config::default().concurrency(settings.concurrency);
-    let account_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
-        .with_config(config())
-        .graceful_shutdown_on(stop.clone().cancelled_owned());
-    let (overturned, overturned_baselines) = mpsc::unbounded();
-    let baseline_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
-        .with_config(config())
-        .reconcile_on(overturned_baselines)
-        .graceful_shutdown_on(stop.clone().cancelled_owned());
     let (accounts, accounts_writer) = reflector::store();
+    let (baselines, baselines_writer) = reflector::store();
+    let (exceptions, exceptions_writer) = reflector::store();
     let context = Arc::new(Context::new(
         client.clone(),
         provider,
         settings.clone(),
         accounts,
-        baseline_controller.store(),
+        baselines.clone(),
+        exceptions,
         stop.clone(),
     ));
+    let account_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
+        .with_config(config())
+        .graceful_shutdown_on(stop.clone().cancelled_owned());
+    let (overturned, overturned_baselines) = mpsc::unbounded();
+    let (used, used_exceptions) = mpsc::unbounded();
+    let baseline_controller =
+        Controller::for_stream(watch_baselines(baselines_writer, context.clone(), used), baselines)
+            .with_config(config())
+            .reconcile_on(overturned_baselines)
+            .graceful_shutdown_on(stop.clone().cancelled_owned());
+    let exception_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
+        .with_config(config())
+        .reconcile_on(used_exceptions)
+        .graceful_shutdown_on(stop.clone().cancelled_owned());
     info!(selector = %settings.selector, concurrency = settings.concurrency, "watching accounts and baselines");
     let evaluate = async {
-        // Else the first passes would find no accounts. Waited for here and by nobody else: the store wakes only the
-        // last of several that wait for it. Its writer is gone only when this process stops.
-        if context.accounts.wait_until_ready().await.is_ok() {
-            report(baseline_controller.run(baselines::reconcile, retry, context.clone())).await;
+        // Else the first passes would find no accounts, or nothing excepted. Waited for here and by nobody else: a
+        // store wakes only the last of several that wait for it. Its writer is gone only when this process stops.
+        if context.accounts.wait_until_ready().await.is_ok() && context.exceptions.wait_until_ready().await.is_ok() {
+            tokio::join!(
+                report(baseline_controller.run(baselines::reconcile, retry, context.clone())),
+                report(exception_controller.run(exceptions::reconcile, retry, context.clone())),
+            );
         }
     };
     tokio::join!(
-        watch_accounts(client, accounts_writer, context.clone(), overturned),
+        watch_accounts(client, accounts_writer, context.clone(), overturned.clone()),
+        exceptions::watch(exceptions_writer, context.clone(), overturned),
         report(account_controller.run(accounts::reconcile, retry, context.clone())),
         evaluate,
     );
@@ -121,6 +137,34 @@ async fn watch_accounts(
             future::ready(())
         })
         .await;
+}
+
+/// The stream that the controller of baselines runs on. Once the store holds a change, the exceptions of the baseline's
+/// account are looked at: the baseline's status says what they covered.
+fn watch_baselines(
+    writer: Writer<Guarded<AccountBaseline>>,
+    context: Arc<Context>,
+    used: mpsc::UnboundedSender<ObjectRef<Guarded<BaselineException>>>,
+) -> impl Stream<Item = Result<Guarded<AccountBaseline>, watcher::Error>> {
+    let api = Api::<Guarded<AccountBaseline>>::all(context.client.clone());
+    let look = move |event: &Result<watcher::Event<Guarded<AccountBaseline>>, watcher::Error>| {
+        let exceptions = match event {
+            Ok(watcher::Event::Apply(baseline) | watcher::Event::Delete(baseline)) => match &baseline.0 {
+                Ok(baseline) => context.exceptions_of(Some(&baseline.spec.account_ref.name)),
+                Err(_) => Vec::new(),
+            },
+            Ok(watcher::Event::InitDone) => {
+                context.baselines_listed.store(true, Ordering::Release);
+                context.exceptions_of(None)
+            }
+            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) | Err(_) => Vec::new(),
+        };
+        for exception in exceptions {
+            // Fails only after the controller ended.
+            let _ = used.unbounded_send(exception);
+        }
+    };
+    watcher::watcher(api, watcher::Config::default()).reflect(writer).inspect(look).applied_objects()
 }
 
 /// Reconciling an object failed on the Kubernetes side: the API server did not answer, or refused the status.

@@ -5,11 +5,13 @@
 
 mod assess;
 pub mod cloud;
+mod except;
 #[cfg(test)]
 pub(crate) mod fake;
 mod message;
 mod observe;
 
 pub use assess::{AssessError, Assessment, Coverage, Progress, RegionSelection, Silent, assess, verify};
+pub use except::except;
 pub use message::control_message;
 pub use observe::{RegionsInScope, Scope, regions_in_scope};

@@ -23,6 +23,7 @@ use yaml::{Content, Node};
 pub enum Kind {
     AwsAccount,
     AccountBaseline,
+    BaselineException,
 }
 
 /// One object as a file declares it.
@@ -82,7 +83,7 @@ pub enum ManifestError {
 
 impl Kind {
     /// All kinds, in the order in which they are best applied.
-    pub const ALL: [Self; 2] = [Self::AwsAccount, Self::AccountBaseline];
+    pub const ALL: [Self; 3] = [Self::AwsAccount, Self::AccountBaseline, Self::BaselineException];
 
     /// The name as in `kind:`.
     #[must_use]
@@ -90,6 +91,7 @@ impl Kind {
         match self {
             Self::AwsAccount => "AwsAccount",
             Self::AccountBaseline => "AccountBaseline",
+            Self::BaselineException => "BaselineException",
         }
     }
 }
@@ -275,11 +277,7 @@ impl Manifests {
             )),
             None => self.problems.push(document.problem(
                 "/kind",
-                format!(
-                    "{GROUP} has no kind \"{kind}\" here: it has {} and {}",
-                    Kind::AwsAccount,
-                    Kind::AccountBaseline
-                ),
+                format!("{GROUP} has no kind \"{kind}\" here: it has {}", Kind::ALL.map(Kind::as_str).join(", ")),
             )),
         }
     }

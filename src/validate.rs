@@ -2,14 +2,15 @@
 //!
 //! The schema is that of the CRDs, so that what passes here is admitted there, and the messages are the same. As with
 //! the API server, an object whose types are wrong is not asked its rules. Rules on a change (immutable fields) need a
-//! cluster and are not asked.
+//! cluster and are not asked. Beyond the API server, the end of an exception is judged as the operator will judge it.
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{AccountBaseline, AwsAccount, crds};
+use crate::api::{AccountBaseline, AwsAccount, BaselineException, crds};
 use crate::manifests::{Document, Kind, Manifests, Problem};
 
 mod rules;
@@ -36,6 +37,8 @@ pub struct Objects {
     pub accounts: Vec<Declared<AwsAccount>>,
     /// The baselines, in the order of the files.
     pub baselines: Vec<Declared<AccountBaseline>>,
+    /// The exceptions, in the order of the files.
+    pub exceptions: Vec<Declared<BaselineException>>,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
 }
@@ -48,6 +51,7 @@ pub struct SchemaError(Kind, String);
 /// The compiled schemas of the kinds.
 pub struct Validation {
     kinds: Vec<(Kind, Schema, Rules)>,
+    now: Option<Timestamp>,
 }
 
 impl Validation {
@@ -66,7 +70,13 @@ impl Validation {
             let refused = |error| SchemaError(kind, error);
             kinds.push((kind, Schema::new(schema).map_err(refused)?, Rules::new(schema).map_err(refused)?));
         }
-        Ok(Self { kinds })
+        Ok(Self { kinds, now: None })
+    }
+
+    /// Judges the end of exceptions too, as if they were created at this moment.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        Self { now: Some(now), ..self }
     }
 
     /// Everything that is wrong with one document, by line.
@@ -100,16 +110,32 @@ impl Validation {
                 problems.extend(match document.kind {
                     Kind::AwsAccount => declare(document, &mut objects.accounts),
                     Kind::AccountBaseline => declare(document, &mut objects.baselines),
+                    Kind::BaselineException => self.declare_exception(document, &mut objects),
                 });
             }
             problems.extend(found);
         }
         if problems.is_empty() {
-            objects.warnings = missing_accounts(manifests);
+            objects.warnings.extend(missing_accounts(manifests));
             return Ok(objects);
         }
         problems.sort();
         Err(problems)
+    }
+
+    fn declare_exception(&self, document: &Document, objects: &mut Objects) -> Option<Problem> {
+        let problem = declare(document, &mut objects.exceptions);
+        let (declared, now) = (objects.exceptions.last()?, self.now?);
+        let pointer = "/spec/expiresAt";
+        match declared.object.spec.expiry(now) {
+            Err(error) if problem.is_none() => Some(document.problem(pointer, error.to_string())),
+            Ok(expires_at) if problem.is_none() && expires_at <= now => {
+                let message = format!("it ended at {expires_at} and covers nothing: remove it, or choose a later time");
+                objects.warnings.push(document.problem(pointer, message));
+                None
+            }
+            _ => problem,
+        }
     }
 }
 

@@ -91,6 +91,14 @@ pub enum Reason {
     AccountMismatch,
     /// `Ready`, `Stalled`: the spec asks for what cannot be; the API server's rules usually refuse it before.
     InvalidSpec,
+    /// `Ready` of a `BaselineException`: it is in force.
+    Active,
+    /// `Ready` of a `BaselineException`: it is in force and has matched nothing for a week.
+    Unused,
+    /// `Ready` of a `BaselineException`: its time is over.
+    Expired,
+    /// `Ready`, `Stalled` of a `BaselineException`: it cannot be honoured as it stands.
+    Invalid,
     /// `Compliant`: nothing fails, nothing is unread.
     AllPassing,
     /// `Compliant`: something fails.
@@ -117,6 +125,10 @@ impl Reason {
             Self::AccountUnreachable => "AccountUnreachable",
             Self::AccountMismatch => "AccountMismatch",
             Self::InvalidSpec => "InvalidSpec",
+            Self::Active => "Active",
+            Self::Unused => "Unused",
+            Self::Expired => "Expired",
+            Self::Invalid => "Invalid",
             Self::AllPassing => "AllPassing",
             Self::DriftDetected => "DriftDetected",
             Self::PartiallyEvaluated => "PartiallyEvaluated",

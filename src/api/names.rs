@@ -135,6 +135,36 @@ string_type!(
     KmsKeyName
 );
 
+string_type!(
+    /// The name of an AwsAccount. Example: `payments-prod`.
+    #[schemars(extend("minLength" = 1, "maxLength" = 253, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+         "message": "must be the name of an AwsAccount: lower case letters, digits, '-' and '.', such as \
+                     payments-prod"},
+    ]))]
+    AwsAccountName
+);
+
+string_type!(
+    /// A pattern for a resource's ARN or name, where `*` stands for any characters. Example: `reporting-*`.
+    #[schemars(extend("minLength" = 1, "maxLength" = 1024, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^[a-zA-Z0-9 ._:/()#,@+=&;{}!$*\\\\[\\\\]-]+$')",
+         "message": "must be an ARN or a name, in the characters that AWS allows there, where * stands for any \
+                     characters, such as reporting-* or arn:aws:s3:::exports-*"},
+    ]))]
+    ResourcePattern
+);
+
+string_type!(
+    /// A moment in RFC 3339. Example: `2027-10-31T00:00:00Z`.
+    #[schemars(extend("minLength" = 1, "maxLength" = 40, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:\
+                  [0-5][0-9](\\\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$')",
+         "message": "must be a date and time in RFC 3339 with its zone, such as 2027-10-31T00:00:00Z"},
+    ]))]
+    ExpiryTime
+);
+
 impl BaselineDuration {
     /// The time span; `None` for a text that the API server's rules would refuse.
     #[must_use]

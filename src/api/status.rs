@@ -48,7 +48,18 @@ pub struct AccountBaselineStatus {
     /// How many findings are unknown, listed in `unknown` or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_total: Option<i64>,
-    /// True if `drift` or `unknown` does not list everything.
+    /// What fails and is excepted, worst first. Bounded: `summary.exempt` has the true number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub exempt: Vec<ExemptEntry>,
+    /// The BaselineExceptions that covered something, by name. Bounded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub exceptions: Vec<ExceptionUse>,
+    /// A hash of the BaselineExceptions that were in force for the account: a change of them starts an evaluation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_exceptions: Option<String>,
+    /// True if `drift`, `unknown` or `exempt` does not list everything.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
     /// Conditions: `Ready`, `Compliant`, and while they are true `Reconciling` and `Stalled`.
@@ -153,6 +164,41 @@ pub struct DriftEntry {
     /// True if it could not be judged in the last evaluation and is listed as it was last seen.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stale: bool,
+}
+
+/// One finding that fails and that an exception covers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExemptEntry {
+    /// The control's name as in the spec.
+    pub control: String,
+    /// The check's name.
+    pub check: String,
+    /// The ARN or id of what is excepted.
+    pub resource: String,
+    /// The region, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The name of the BaselineException.
+    pub exception: String,
+    /// When the exception ends. RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// What the result is without the exception: `Fail`.
+    pub actual: String,
+    /// What is wrong, in a sentence.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// How many findings an exception covered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExceptionUse {
+    /// The name of the BaselineException.
+    pub name: String,
+    /// How many findings it covered.
+    pub matched: i64,
 }
 
 /// One finding that could not be judged.

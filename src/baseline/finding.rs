@@ -94,6 +94,17 @@ impl Subject {
     }
 }
 
+/// What an exception did to a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exemption {
+    /// The name of the exception.
+    pub exception: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// The verdict without it.
+    pub actual: Verdict,
+}
+
 /// A judged check. Made only by the functions below, so that a cause is there exactly where the verdict is `Unknown`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -105,12 +116,14 @@ pub struct Finding {
     message: String,
     observed_at: Option<Timestamp>,
     cause: Option<Cause>,
+    exemption: Option<Exemption>,
 }
 
 impl Finding {
     fn new(subject: Subject, verdict: Verdict, desired: String, observed: String, at: Option<Timestamp>) -> Self {
         let severity = subject.check.severity();
-        Self { subject, verdict, severity, desired, observed, message: String::new(), observed_at: at, cause: None }
+        let (message, cause, exemption) = (String::new(), None, None);
+        Self { subject, verdict, severity, desired, observed, message, observed_at: at, cause, exemption }
     }
 
     /// The resource complies.
@@ -162,6 +175,17 @@ impl Finding {
         self
     }
 
+    /// The same under an exception: a finding that fails becomes `Exempt` and keeps its true verdict; any other stays
+    /// as it is, for there is nothing to except.
+    #[must_use]
+    pub fn excepted(mut self, exception: impl Into<String>, expires_at: Timestamp) -> Self {
+        if self.verdict == Verdict::Fail {
+            self.exemption = Some(Exemption { exception: exception.into(), expires_at, actual: self.verdict });
+            self.verdict = Verdict::Exempt;
+        }
+        self
+    }
+
     /// What was judged.
     #[must_use]
     pub fn subject(&self) -> &Subject {
@@ -208,6 +232,12 @@ impl Finding {
     #[must_use]
     pub fn cause(&self) -> Option<&Cause> {
         self.cause.as_ref()
+    }
+
+    /// The exception that covers it; there exactly where the verdict is `Exempt`.
+    #[must_use]
+    pub fn exemption(&self) -> Option<&Exemption> {
+        self.exemption.as_ref()
     }
 }
 

@@ -33,7 +33,7 @@ const CONCURRENT_ACCOUNTS: usize = 8;
 /// 1 no report could be made.
 #[derive(Clone, Debug, clap::Args)]
 pub struct AuditArgs {
-    /// Files or folders with manifests of accounts and baselines, or - for standard input
+    /// Files or folders with manifests of accounts, baselines and exceptions, or - for standard input
     #[arg(short, long, value_name = "PATH", num_args = 1..)]
     pub filename: Vec<PathBuf>,
     /// The built-in baseline to judge your own account by; `plumbline preset NAME` prints it
@@ -119,7 +119,7 @@ pub async fn run(args: &AuditArgs, provider: &dyn CloudProvider, console: Consol
     let declared = if args.filename.is_empty() {
         vec![own_account(args, provider).await?]
     } else {
-        declared::load(&args.filename, stdin)?
+        declared::load(&args.filename, stdin, now())?
     };
     let lines = Lines::new(progress && !args.no_progress);
     let judged: Vec<_> = stream::iter(declared)
@@ -152,7 +152,8 @@ async fn own_account(args: &AuditArgs, provider: &dyn CloudProvider) -> Result<D
         regions: (!args.region.is_empty()).then_some(regions),
         ..AwsAccountSpec::default()
     };
-    Ok(Declared { baseline: preset.to_owned(), account_name: None, account, controls })
+    let exceptions = Vec::new();
+    Ok(Declared { baseline: preset.to_owned(), account_name: None, account, controls, exceptions })
 }
 
 /// One account, and the role in it that was to be assumed.
@@ -189,7 +190,9 @@ async fn assess(
     let cloud = provider.cloud(target, timeout).await;
     let cloud = cloud.map_err(|cause| AssessError::Unreachable { account_id: account_id.clone(), cause })?;
     let regions = RegionSelection::from(&declared.account);
-    engine::assess(account_id, &regions, &declared.controls, Arc::as_ref(&cloud), progress).await
+    let cloud = Arc::as_ref(&cloud);
+    let assessment = engine::assess(account_id, &regions, &declared.controls, cloud, progress).await?;
+    Ok(engine::except(assessment, &declared.exceptions, cloud).await)
 }
 
 /// What is worth a report: something was reached, and every region of `--region` exists.

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use super::audit::AuditError;
-use crate::api::{AccountBaseline, AwsAccount, AwsAccountSpec, Controls};
+use crate::api::{AccountBaseline, AwsAccount, AwsAccountSpec, BaselineException, Controls};
+use crate::baseline::exceptions::Exception;
 use crate::manifests::{self, Document, Kind, Manifests, Problem};
 use crate::validate::{self, Validation};
 
@@ -17,22 +20,29 @@ pub(super) struct Declared {
     pub(super) account_name: Option<String>,
     pub(super) account: AwsAccountSpec,
     pub(super) controls: Controls,
+    /// The exceptions that hold in the account.
+    pub(super) exceptions: Vec<Exception>,
 }
 
 /// Reads the baselines, in the order of their names. `suspend` stops the operator, not somebody who asks.
-pub(super) fn load(paths: &[PathBuf], stdin: &mut dyn Read) -> Result<Vec<Declared>, AuditError> {
-    declared(&manifests::load(paths, stdin)?)
+pub(super) fn load(paths: &[PathBuf], stdin: &mut dyn Read, now: Timestamp) -> Result<Vec<Declared>, AuditError> {
+    declared(&manifests::load(paths, stdin)?, now)
 }
 
-fn declared(manifests: &Manifests) -> Result<Vec<Declared>, AuditError> {
-    let objects = Validation::new()?.objects(manifests).map_err(|problems| AuditError::Invalid { problems })?;
+fn declared(manifests: &Manifests, now: Timestamp) -> Result<Vec<Declared>, AuditError> {
+    let validation = Validation::new()?.at(now);
+    let objects = validation.objects(manifests).map_err(|problems| AuditError::Invalid { problems })?;
+    let exceptions = exceptions(&objects.exceptions, now);
     let named = |account: validate::Declared<AwsAccount>| Some((account.object.metadata.name?, account.object.spec));
     let accounts: BTreeMap<String, AwsAccountSpec> = objects.accounts.into_iter().filter_map(named).collect();
     let mut found = Vec::new();
     for AccountBaseline { metadata, spec, .. } in objects.baselines.into_iter().map(|baseline| baseline.object) {
         let (baseline, account_name) = (metadata.name.unwrap_or_default(), spec.account_ref.name);
         if let Some(account) = accounts.get(&account_name).cloned() {
-            found.push(Declared { baseline, account_name: Some(account_name), account, controls: spec.controls });
+            let in_force = |exception: &&Exception| exception.in_force(&account_name, now);
+            let exceptions = exceptions.iter().filter(in_force).cloned().collect();
+            let controls = spec.controls;
+            found.push(Declared { baseline, account_name: Some(account_name), account, controls, exceptions });
         }
     }
     let problems = undeclared_accounts(manifests, &accounts);
@@ -44,6 +54,15 @@ fn declared(manifests: &Manifests) -> Result<Vec<Declared>, AuditError> {
     }
     found.sort_by(|a, b| a.baseline.cmp(&b.baseline));
     Ok(found)
+}
+
+/// Those that can be honoured: validation has refused the others.
+fn exceptions(declared: &[validate::Declared<BaselineException>], now: Timestamp) -> Vec<Exception> {
+    let objects = declared.iter().map(|declared| &declared.object);
+    let read = |object: &BaselineException| {
+        Exception::new(object.metadata.name.as_deref().unwrap_or_default(), &object.spec, now).ok()
+    };
+    objects.filter_map(read).collect()
 }
 
 /// In a cluster the account may come later; here nothing else will.
@@ -61,9 +80,10 @@ fn undeclared_accounts(manifests: &Manifests, accounts: &BTreeMap<String, AwsAcc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::fake::at;
 
     fn load_text(text: &str) -> Result<Vec<Declared>, AuditError> {
-        load(&[PathBuf::from("-")], &mut text.as_bytes())
+        load(&[PathBuf::from("-")], &mut text.as_bytes(), at())
     }
 
     fn account(name: &str) -> String {
@@ -103,6 +123,34 @@ mod tests {
         let text = [account("dev"), baseline("a", "dev").replace("minimumPasswordLength", "minimumLength")].concat();
         let error = load_text(&text).unwrap_err().to_string();
         assert!(error.starts_with("<stdin>:11: spec.controls.passwordPolicy.minimumLength: unknown field"), "{error}");
+    }
+
+    fn exception(name: &str, account: &str, expires_at: &str) -> String {
+        format!(
+            "apiVersion: plumbline.dev/v1alpha1\nkind: BaselineException\nmetadata: {{name: {name}}}\nspec:\n  \
+             accounts: [{account}]\n  check: UserMfa\n  resourcePattern: carol\n  reason: on leave until spring\n  \
+             owner: team-iam\n  expiresAt: \"{expires_at}\"\n---\n"
+        )
+    }
+
+    #[test]
+    fn a_baseline_comes_with_the_exceptions_that_are_in_force_in_its_account() {
+        let files = [
+            account("prod"),
+            baseline("a", "prod"),
+            exception("ours", "prod", "2027-01-01T00:00:00Z"),
+            exception("theirs", "dev", "2027-01-01T00:00:00Z"),
+            exception("over", "prod", "2026-11-01T00:00:00Z"),
+        ];
+        let found = load_text(&files.concat()).unwrap().remove(0).exceptions;
+        assert_eq!(found.iter().map(|exception| exception.name.as_str()).collect::<Vec<_>>(), ["ours"]);
+    }
+
+    #[test]
+    fn an_exception_that_is_too_long_is_refused_with_file_and_line() {
+        let text = [account("prod"), baseline("a", "prod"), exception("long", "prod", "2027-11-02T00:00:01Z")].concat();
+        let error = load_text(&text).unwrap_err().to_string();
+        assert!(error.starts_with("<stdin>:22: spec.expiresAt: ") && error.contains("more than 366 days"), "{error}");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::{CliError, Exit};
 use crate::manifests::{Manifests, Problem, load};
-use crate::validate::Validation;
+use crate::validate::{Objects, Validation};
 
 /// Arguments of `plumbline validate`.
 #[derive(Clone, Debug, Args)]
@@ -30,13 +31,16 @@ pub fn run(args: &ValidateArgs, out: &mut impl Write) -> Result<Exit, CliError> 
         return Err(CliError::NothingDeclared(names(&args.files)));
     }
     tell_ignored(&manifests);
-    match Validation::new()?.objects(&manifests) {
+    match Validation::new()?.at(Timestamp::now()).objects(&manifests) {
         Ok(objects) => {
             for warning in &objects.warnings {
                 eprintln!("warning: {warning}");
             }
-            let (accounts, baselines) = (objects.accounts.len(), objects.baselines.len());
-            writeln!(out, "valid: {} and {}", count(accounts, "AwsAccount"), count(baselines, "AccountBaseline"))?;
+            let Objects { accounts, baselines, exceptions, warnings: _ } = &objects;
+            let (accounts, baselines) =
+                (count(accounts.len(), "AwsAccount"), count(baselines.len(), "AccountBaseline"));
+            let exceptions = count(exceptions.len(), "BaselineException");
+            writeln!(out, "valid: {accounts}, {baselines} and {exceptions}")?;
             Ok(Exit::Ok)
         }
         Err(problems) => {

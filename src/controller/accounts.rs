@@ -186,6 +186,7 @@ fn trigger(account: &AwsAccount) -> Trigger {
         generation: account.metadata.generation.unwrap_or_default(),
         account_generation: None,
         requested_at: requested_at(account),
+        exceptions: None,
     }
 }
 
@@ -195,6 +196,7 @@ fn handled(account: &AwsAccount) -> Option<Handled> {
         generation: status.observed_generation,
         account_generation: None,
         requested_at: status.last_handled_reconcile_at.clone(),
+        exceptions: None,
     };
     Some(Handled { trigger, at: status.last_verified_at? })
 }

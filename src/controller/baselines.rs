@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::Guarded;
 use super::context::{Context, now, requested_at, until};
+use super::exceptions::{InForce, in_force};
 use super::schedule::{Ending, Handled, Trigger, after, due};
 use super::status::{Outcome, Seen, next_status};
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AccountBaseline, AccountBaselineStatus, AwsAccount};
 use crate::baseline::{Cause, CauseClass, Finding, Summary};
 use crate::engine::cloud::Target;
-use crate::engine::{AssessError, RegionSelection, Silent, assess};
+use crate::engine::{AssessError, RegionSelection, Silent, assess, except};
 
 /// How often a running pass looks whether it was overtaken by an edit. A look reads memory alone.
 const OVERTAKEN_EVERY: Duration = Duration::from_millis(200);
@@ -40,6 +41,7 @@ impl WithStatus for AccountBaseline {
 struct Pass {
     baseline: AccountBaseline,
     account: Option<AwsAccount>,
+    in_force: InForce,
     trigger: Trigger,
     interval: Duration,
 }
@@ -61,12 +63,13 @@ pub(super) async fn reconcile(
         return Ok(Action::await_change());
     }
     let account = context.account(&baseline.spec.account_ref.name);
-    let pass = Pass::new(baseline, account);
+    let in_force = in_force(&context, &baseline.spec.account_ref.name, now());
+    let pass = Pass::new(baseline, account, in_force);
     let uid = pass.baseline.uid().unwrap_or_default();
     let memory = context.baseline_attempts.get(&uid);
     let due_at = due(&pass.trigger, memory.as_ref(), pass.handled().as_ref(), pass.interval, now());
     if due_at > now() {
-        return Ok(Action::requeue(until(due_at)));
+        return Ok(Action::requeue(pass.until(due_at)));
     }
     let span = info_span!("baseline", baseline = pass.baseline.name_any(), account = pass.account_id());
     let Some(outcome) = pass.run(&context).instrument(span.clone()).await else {
@@ -76,16 +79,21 @@ pub(super) async fn reconcile(
     // Where status is refused for good, AWS must not be read again and again for nothing.
     let ending = if written.is_ok() { ending(&outcome) } else { Ending::Failed };
     let attempt = after(pass.trigger.clone(), memory.as_ref(), ending, pass.interval, now(), fastrand::f64());
-    let next = Action::requeue(until(attempt.next_at));
+    let next = Action::requeue(pass.until(attempt.next_at));
     context.baseline_attempts.set(&uid, attempt, &context.baselines);
     written.map(|()| next)
 }
 
 impl Pass {
-    fn new(baseline: AccountBaseline, account: Option<AwsAccount>) -> Self {
-        let trigger = trigger(&baseline, account.as_ref());
+    fn new(baseline: AccountBaseline, account: Option<AwsAccount>, in_force: InForce) -> Self {
+        let trigger = trigger(&baseline, account.as_ref(), &in_force);
         let interval = baseline.spec.interval.to_duration().unwrap_or(DEFAULT_INTERVAL);
-        Self { baseline, account, trigger, interval }
+        Self { baseline, account, in_force, trigger, interval }
+    }
+
+    /// The time until a moment, or until the first of the exceptions ends: then the trigger is another one.
+    fn until(&self, at: Timestamp) -> Duration {
+        until(self.in_force.next_end.map_or(at, |end| end.min(at)))
     }
 
     fn account_id(&self) -> &str {
@@ -99,6 +107,7 @@ impl Pass {
             generation: status.observed_generation,
             account_generation: status.observed_account_generation,
             requested_at: status.last_handled_reconcile_at.clone(),
+            exceptions: status.observed_exceptions.clone(),
         };
         Some(Handled { trigger, at: status.last_evaluated_at? })
     }
@@ -121,7 +130,7 @@ impl Pass {
         tokio::select! {
             outcome = self.assess(account, context) => Some(outcome),
             () = self.overtaken(context) => {
-                info!("given up: the spec, the account or an annotation changed");
+                info!("given up: the spec, the account, an exception or an annotation changed");
                 None
             }
             () = context.stop.cancelled() => None,
@@ -140,7 +149,11 @@ impl Pass {
         let controls = &self.baseline.spec.controls;
         // The cloud gives up its reads at the deadline, which leaves partial results. This is the belt to that brace.
         let limit = timeout.saturating_add(Duration::from_secs(30));
-        match tokio::time::timeout(limit, assess(&target.account_id, &regions, controls, &*cloud, &Silent)).await {
+        let assessed = async {
+            let assessment = assess(&target.account_id, &regions, controls, &*cloud, &Silent).await?;
+            Ok(except(assessment, &self.in_force.exceptions, &*cloud).await)
+        };
+        match tokio::time::timeout(limit, assessed).await {
             Ok(Ok(assessment)) => Outcome::Evaluated(Box::new(assessment)),
             Ok(Err(error)) => Outcome::Failed(error),
             Err(_) => {
@@ -155,11 +168,12 @@ impl Pass {
         let mut every = tokio::time::interval(OVERTAKEN_EVERY);
         loop {
             every.tick().await;
-            let account = context.account(&self.baseline.spec.account_ref.name);
+            let name = &self.baseline.spec.account_ref.name;
+            let (account, in_force) = (context.account(name), in_force(context, name, now()));
             match context.baseline(&self.baseline.name_any()) {
                 Some(baseline)
                     if baseline.uid() == self.baseline.uid()
-                        && trigger(&baseline, account.as_ref()) == self.trigger => {}
+                        && trigger(&baseline, account.as_ref(), &in_force) == self.trigger => {}
                 _ => return,
             }
         }
@@ -179,6 +193,7 @@ impl Pass {
             generation: self.trigger.generation,
             account_generation: self.trigger.account_generation,
             requested_at: self.trigger.requested_at.clone(),
+            exceptions: self.trigger.exceptions.clone(),
             mode: self.baseline.spec.mode,
             // One evaluation may fail and be repeated; two missed ones are silence.
             stale_after: SignedDuration::try_from(self.interval.saturating_mul(2)).unwrap_or(SignedDuration::MAX),
@@ -186,11 +201,12 @@ impl Pass {
     }
 }
 
-fn trigger(baseline: &AccountBaseline, account: Option<&AwsAccount>) -> Trigger {
+fn trigger(baseline: &AccountBaseline, account: Option<&AwsAccount>, in_force: &InForce) -> Trigger {
     Trigger {
         generation: baseline.metadata.generation.unwrap_or_default(),
         account_generation: account.and_then(|account| account.metadata.generation),
         requested_at: requested_at(baseline),
+        exceptions: in_force.fingerprint.clone(),
     }
 }
 
@@ -212,8 +228,8 @@ fn ending(outcome: &Outcome) -> Ending {
 fn tell(outcome: &Outcome) {
     match outcome {
         Outcome::Evaluated(assessment) => {
-            let Summary { pass, fail, unknown, .. } = Summary::of(&assessment.findings);
-            info!(pass, fail, unknown, "evaluated");
+            let Summary { pass, fail, unknown, exempt, .. } = Summary::of(&assessment.findings);
+            info!(pass, fail, unknown, exempt, "evaluated");
         }
         Outcome::AccountNotFound { name } => info!(name, "waiting for an AwsAccount that does not exist"),
         Outcome::AccountUnreadable { name, error } => warn!(name, error, "the AwsAccount cannot be read"),

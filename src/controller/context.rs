@@ -1,6 +1,7 @@
 //! What every pass shares: the stores of the watches, the cloud, the memory of earlier passes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Guarded;
 use super::schedule::Attempt;
-use crate::api::{AccountBaseline, AwsAccount, FLUX_REQUESTED_AT, REQUESTED_AT};
+use crate::api::{AccountBaseline, AwsAccount, BaselineException, FLUX_REQUESTED_AT, REQUESTED_AT};
 use crate::engine::cloud::CloudProvider;
 use crate::settings::Settings;
 
@@ -22,6 +23,9 @@ pub(super) struct Context {
     pub(super) settings: Settings,
     pub(super) accounts: Store<Guarded<AwsAccount>>,
     pub(super) baselines: Store<Guarded<AccountBaseline>>,
+    /// Whether the store of baselines holds the first list. Its readiness is waited for by the controller alone.
+    pub(super) baselines_listed: AtomicBool,
+    pub(super) exceptions: Store<Guarded<BaselineException>>,
     pub(super) stop: CancellationToken,
     pub(super) account_attempts: Attempts,
     pub(super) baseline_attempts: Attempts,
@@ -63,6 +67,7 @@ impl Context {
         settings: Settings,
         accounts: Store<Guarded<AwsAccount>>,
         baselines: Store<Guarded<AccountBaseline>>,
+        exceptions: Store<Guarded<BaselineException>>,
         stop: CancellationToken,
     ) -> Self {
         Self {
@@ -71,6 +76,8 @@ impl Context {
             settings,
             accounts,
             baselines,
+            baselines_listed: AtomicBool::new(false),
+            exceptions,
             stop,
             account_attempts: Attempts::default(),
             baseline_attempts: Attempts::default(),
@@ -101,13 +108,28 @@ impl Context {
 
     /// The baselines that name an account, or all of them.
     pub(super) fn baselines_of(&self, account: Option<&str>) -> Vec<ObjectRef<Guarded<AccountBaseline>>> {
-        let names = |baseline: &AccountBaseline| account.is_none_or(|name| baseline.spec.account_ref.name == name);
-        self.baselines
-            .state()
-            .iter()
-            .filter(|baseline| baseline.0.as_ref().is_ok_and(names))
-            .map(|baseline| ObjectRef::from_obj(&**baseline))
-            .collect()
+        self.baselines_where(|baseline| account.is_none_or(|name| baseline.spec.account_ref.name == name))
+    }
+
+    /// The baselines that name one of these accounts.
+    pub(super) fn baselines_of_any(&self, accounts: &BTreeSet<String>) -> Vec<ObjectRef<Guarded<AccountBaseline>>> {
+        self.baselines_where(|baseline| accounts.contains(&baseline.spec.account_ref.name))
+    }
+
+    fn baselines_where(&self, is: impl Fn(&AccountBaseline) -> bool) -> Vec<ObjectRef<Guarded<AccountBaseline>>> {
+        let baselines = self.baselines.state();
+        let found = baselines.iter().filter(|baseline| baseline.0.as_ref().is_ok_and(&is));
+        found.map(|baseline| ObjectRef::from_obj(&**baseline)).collect()
+    }
+
+    /// The exceptions that name an account, or all of them.
+    pub(super) fn exceptions_of(&self, account: Option<&str>) -> Vec<ObjectRef<Guarded<BaselineException>>> {
+        let names = |exception: &BaselineException| {
+            account.is_none_or(|name| exception.spec.accounts.iter().any(|own| own.as_str() == name))
+        };
+        let exceptions = self.exceptions.state();
+        let found = exceptions.iter().filter(|exception| exception.0.as_ref().is_ok_and(names));
+        found.map(|exception| ObjectRef::from_obj(&**exception)).collect()
     }
 }
 

@@ -1,21 +1,25 @@
 //! From findings to the lists of a status: sorted by severity, bounded in number and in bytes, safe to print. Pure.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::api::{AccountBaselineStatus, DriftEntry, UnknownEntry};
+use crate::api::{AccountBaselineStatus, DriftEntry, ExceptionUse, ExemptEntry, UnknownEntry};
 use crate::baseline::{Check, Control, Finding, Subject, Verdict};
 
-/// The most that `drift` and `unknown` may hold as JSON. An object is to stay under 256 KiB: the largest spec that the
-/// CRD admits is 110 KB, these are 120 KB, and conditions, coverage and metadata have the rest.
-const DRIFT_BYTES: usize = 96 * 1024;
-const UNKNOWN_BYTES: usize = 24 * 1024;
+/// The most that these lists may hold as JSON. An object is to stay under 256 KiB: the largest spec that the CRD admits
+/// is 110 KB, these are 120 KiB, and conditions, coverage and metadata have the rest.
+const DRIFT_BYTES: usize = 80 * 1024;
+const UNKNOWN_BYTES: usize = 20 * 1024;
+const EXEMPT_BYTES: usize = 16 * 1024;
+const EXCEPTIONS_BYTES: usize = 4 * 1024;
 
 /// The most entries, so that a person can still read them.
 const DRIFT_ENTRIES: usize = 300;
 const UNKNOWN_ENTRIES: usize = 100;
+const EXEMPT_ENTRIES: usize = 100;
+const EXCEPTIONS: usize = 100;
 
 /// The most bytes of one text, which may come from names and tags in AWS.
 const TEXT_BYTES: usize = 512;
@@ -55,6 +59,23 @@ pub(super) fn unknown_entries(findings: &[Finding]) -> Bounded<UnknownEntry> {
     let mut unknown: Vec<&Finding> = findings.iter().filter(|finding| finding.verdict() == Verdict::Unknown).collect();
     unknown.sort_by(|a, b| b.severity().cmp(&a.severity()).then_with(|| a.subject().cmp(b.subject())));
     bounded(unknown.into_iter().filter_map(unknown_entry), UNKNOWN_ENTRIES, UNKNOWN_BYTES)
+}
+
+/// What fails and is excepted, worst first.
+pub(super) fn exempt_entries(findings: &[Finding]) -> Bounded<ExemptEntry> {
+    let mut exempt: Vec<&Finding> = findings.iter().filter(|finding| finding.exemption().is_some()).collect();
+    exempt.sort_by(|a, b| b.severity().cmp(&a.severity()).then_with(|| a.subject().cmp(b.subject())));
+    bounded(exempt.into_iter().filter_map(exempt_entry), EXEMPT_ENTRIES, EXEMPT_BYTES)
+}
+
+/// How many findings each exception covered, by name.
+pub(super) fn exception_uses(findings: &[Finding]) -> Bounded<ExceptionUse> {
+    let mut uses: BTreeMap<&str, i64> = BTreeMap::new();
+    for exemption in findings.iter().filter_map(Finding::exemption) {
+        *uses.entry(&exemption.exception).or_default() += 1;
+    }
+    let uses = uses.into_iter().map(|(name, matched)| ExceptionUse { name: name.to_owned(), matched });
+    bounded(uses, EXCEPTIONS, EXCEPTIONS_BYTES)
 }
 
 /// Earlier entries of which nothing was learned: the same finding is unknown now, or the whole list that it came from
@@ -109,6 +130,20 @@ fn drift_entry(finding: &Finding, id: String, since: Option<Timestamp>) -> Drift
         since,
         stale: false,
     }
+}
+
+fn exempt_entry(finding: &Finding) -> Option<ExemptEntry> {
+    let (subject, exemption) = (finding.subject(), finding.exemption()?);
+    Some(ExemptEntry {
+        control: subject.check.control().as_str().to_owned(),
+        check: subject.check.as_str().to_owned(),
+        resource: one_line(&subject.resource),
+        region: subject.region.as_deref().map(one_line),
+        exception: exemption.exception.clone(),
+        expires_at: Some(exemption.expires_at),
+        actual: exemption.actual.as_str().to_owned(),
+        message: one_line(finding.message()),
+    })
 }
 
 fn unknown_entry(finding: &Finding) -> Option<UnknownEntry> {
@@ -220,6 +255,17 @@ mod tests {
         assert!(list.cut && !list.entries.is_empty());
         assert!(json.len() <= DRIFT_BYTES + 2, "{}", json.len());
         assert!(!json.contains("\\u001b") && !json.contains("\\u0000"));
+    }
+
+    #[test]
+    fn p15_many_exempt_findings_and_exceptions_with_long_names_stay_within_the_bound() {
+        let finding = |n: usize| failing(&format!("sgr-{n}")).excepted(format!("{n:05}{}", "x".repeat(200)), time(9));
+        let findings: Vec<Finding> = (0..20_000).map(finding).collect();
+        let (exempt, uses) = (exempt_entries(&findings), exception_uses(&findings));
+        assert!(exempt.cut && uses.cut && !exempt.entries.is_empty() && !uses.entries.is_empty());
+        assert!(serde_json::to_vec(&exempt.entries).unwrap().len() <= EXEMPT_BYTES + 2);
+        assert!(serde_json::to_vec(&uses.entries).unwrap().len() <= EXCEPTIONS_BYTES + 2);
+        assert_eq!(drift_entries(&AccountBaselineStatus::default(), &findings, time(1)).entries, []);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) struct Trigger {
     pub(super) account_generation: Option<i64>,
     /// The value of the annotation that forces an evaluation.
     pub(super) requested_at: Option<String>,
+    /// The fingerprint of the exceptions in force: when one comes, changes, goes or ends, it is another one.
+    pub(super) exceptions: Option<String>,
 }
 
 /// What this process remembers of an object's last pass. Lost with the process: status has what must survive.
@@ -131,6 +133,8 @@ mod tests {
         assert_eq!(due(&asked, Some(&memory), None, HOUR, time(5)), time(5));
         let account = Trigger { account_generation: Some(2), ..trigger(1) };
         assert_eq!(due(&account, Some(&memory), None, HOUR, time(5)), time(5));
+        let excepted = Trigger { exceptions: Some("0a1b".to_owned()), ..trigger(1) };
+        assert_eq!(due(&excepted, Some(&memory), None, HOUR, time(5)), time(5));
     }
 
     #[test]

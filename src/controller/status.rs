@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::conditions::Conditions;
-use super::entries::{drift_entries, one_line, unknown_entries};
+use super::entries::{drift_entries, exception_uses, exempt_entries, one_line, unknown_entries};
 use crate::api::{
     AccountBaselineStatus, ConditionStatus, ConditionType, ControlStatus, CoverageStatus, Mode, Reason, SummaryStatus,
 };
@@ -46,6 +46,8 @@ pub(super) struct Seen {
     pub(super) account_generation: Option<i64>,
     /// The value of the annotation that forces an evaluation.
     pub(super) requested_at: Option<String>,
+    /// The fingerprint of the exceptions in force.
+    pub(super) exceptions: Option<String>,
     /// The baseline's mode.
     pub(super) mode: Mode,
     /// After this time without an evaluation, what was last seen is stale.
@@ -83,6 +85,7 @@ pub(super) fn next_status(
             let message = format!("the {what} is suspended: status is what was last seen");
             next.observed_generation = seen.generation;
             next.observed_account_generation = seen.account_generation;
+            next.observed_exceptions.clone_from(&seen.exceptions);
             let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
             conditions.keep(ConditionType::Ready, Reason::Suspended, &message);
             conditions.remove(ConditionType::Reconciling);
@@ -104,12 +107,16 @@ fn evaluated(
     let unknown = unknown_entries(&assessment.findings);
     next.observed_generation = seen.generation;
     next.observed_account_generation = seen.account_generation;
+    next.observed_exceptions.clone_from(&seen.exceptions);
     next.last_handled_reconcile_at.clone_from(&seen.requested_at);
     next.last_evaluated_at = Some(now);
     next.summary = Some(summary_status(summary));
     next.coverage = Some(coverage_status(&assessment.coverage));
     next.controls = assessment.controls.iter().map(|control| control_status(*control, assessment, seen.mode)).collect();
-    next.truncated = drift.cut || unknown.cut;
+    let exempt = exempt_entries(&assessment.findings);
+    next.truncated = drift.cut || unknown.cut || exempt.cut;
+    next.exempt = exempt.entries;
+    next.exceptions = exception_uses(&assessment.findings).entries;
     next.drift = drift.entries;
     next.drift_total = Some(count(summary.fail));
     next.unknown = unknown.entries;
@@ -125,14 +132,19 @@ fn evaluated(
 }
 
 fn compliance(summary: Summary) -> (ConditionStatus, Reason, String) {
-    let Summary { fail, unknown, pass, .. } = summary;
+    let Summary { fail, unknown, pass, exempt, .. } = summary;
+    let excepted = if exempt > 0 { format!(", {exempt} exempt") } else { String::new() };
     if fail > 0 {
-        (ConditionStatus::False, Reason::DriftDetected, format!("{fail} fail, {unknown} unknown, {pass} pass"))
+        (
+            ConditionStatus::False,
+            Reason::DriftDetected,
+            format!("{fail} fail, {unknown} unknown, {pass} pass{excepted}"),
+        )
     } else if unknown > 0 {
-        let message = format!("nothing fails, but {unknown} could not be judged");
+        let message = format!("nothing fails, but {unknown} could not be judged{excepted}");
         (ConditionStatus::Unknown, Reason::PartiallyEvaluated, message)
     } else {
-        (ConditionStatus::True, Reason::AllPassing, format!("all {pass} findings pass"))
+        (ConditionStatus::True, Reason::AllPassing, format!("all {pass} findings pass{excepted}"))
     }
 }
 
@@ -149,6 +161,7 @@ fn unreachable(next: &mut AccountBaselineStatus, seen: &Seen, cause: &Cause, now
 fn stalled(next: &mut AccountBaselineStatus, seen: &Seen, reason: Reason, message: &str, now: Timestamp) {
     next.observed_generation = seen.generation;
     next.observed_account_generation = seen.account_generation;
+    next.observed_exceptions.clone_from(&seen.exceptions);
     next.last_handled_reconcile_at.clone_from(&seen.requested_at);
     let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
     conditions.set(ConditionType::Ready, ConditionStatus::False, reason, message);
@@ -228,6 +241,7 @@ mod tests {
             generation,
             account_generation: Some(1),
             requested_at: None,
+            exceptions: None,
             mode: Mode::Audit,
             stale_after: SignedDuration::from_hours(2),
         }
@@ -289,6 +303,24 @@ mod tests {
         assert_eq!(status.controls[0].result, "Unknown");
         let status = next_status(&status, &seen(1), &evaluated_with(vec![passing()]), time(2));
         assert_eq!(condition(&status, ConditionType::Compliant), Some(("True", "AllPassing")));
+    }
+
+    #[test]
+    fn what_is_excepted_is_no_drift_and_stays_visible_with_its_true_result() {
+        let excepted = failing().with_message("too short").excepted("until-autumn", time(9));
+        let seen = Seen { exceptions: Some("0a1b".to_owned()), ..seen(1) };
+        let status = next_status(&fresh(), &seen, &evaluated_with(vec![excepted, passing()]), time(1));
+        assert_eq!(condition(&status, ConditionType::Compliant), Some(("True", "AllPassing")));
+        assert_eq!((status.drift_total, status.summary.unwrap().exempt), (Some(0), 1));
+        let entry = &status.exempt[0];
+        assert_eq!((entry.exception.as_str(), entry.actual.as_str()), ("until-autumn", "Fail"));
+        assert_eq!((entry.expires_at, entry.message.as_str()), (Some(time(9)), "too short"));
+        assert_eq!((status.exceptions[0].name.as_str(), status.exceptions[0].matched), ("until-autumn", 1));
+        assert_eq!(status.observed_exceptions.as_deref(), Some("0a1b"));
+        let over = next_status(&status, &self::seen(1), &evaluated_with(vec![failing()]), time(10));
+        assert_eq!(condition(&over, ConditionType::Compliant), Some(("False", "DriftDetected")));
+        assert_eq!((over.exempt.len(), over.exceptions.len(), over.observed_exceptions), (0, 0, None));
+        assert_eq!(over.drift[0].since, Some(time(10)));
     }
 
     #[test]

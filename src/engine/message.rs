@@ -27,6 +27,7 @@ struct Tally {
     fail: usize,
     judged: usize,
     unknown: usize,
+    exempt: usize,
 }
 
 /// The sentence for a control, without a period. Example: `3 of 40 buckets fail`.
@@ -137,7 +138,8 @@ impl Tally {
         for verdict in worst.into_values() {
             match verdict {
                 Verdict::Fail => (tally.fail, tally.judged) = (tally.fail + 1, tally.judged + 1),
-                Verdict::Pass | Verdict::Exempt => tally.judged += 1,
+                Verdict::Pass => tally.judged += 1,
+                Verdict::Exempt => (tally.exempt, tally.judged) = (tally.exempt + 1, tally.judged + 1),
                 Verdict::Unknown => tally.unknown += 1,
                 Verdict::NotApplicable => {}
             }
@@ -160,6 +162,9 @@ impl Tally {
         if self.unknown > 0 {
             let _ = write!(sentence, ", {} unknown", self.unknown);
         }
+        if self.exempt > 0 {
+            let _ = write!(sentence, ", {} exempt", self.exempt);
+        }
         sentence
     }
 }
@@ -168,8 +173,8 @@ impl Tally {
 fn rank(verdict: Verdict) -> u8 {
     match verdict {
         Verdict::NotApplicable => 0,
-        Verdict::Exempt => 1,
-        Verdict::Pass => 2,
+        Verdict::Pass => 1,
+        Verdict::Exempt => 2,
         Verdict::Unknown => 3,
         Verdict::Fail => 4,
     }
@@ -187,7 +192,8 @@ mod tests {
             Verdict::Unknown => Finding::unknown(subject, "x", Cause::new(CauseClass::Throttled, "slow down")),
             Verdict::NotApplicable => Finding::not_applicable(subject, "does not apply", at()),
             Verdict::Fail => Finding::fail(subject, "x", "y", at()),
-            Verdict::Pass | Verdict::Exempt => Finding::pass(subject, "x", "x", at()),
+            Verdict::Exempt => Finding::fail(subject, "x", "y", at()).excepted("e", at()),
+            Verdict::Pass => Finding::pass(subject, "x", "x", at()),
         }
     }
 
@@ -206,6 +212,18 @@ mod tests {
             control_message(Control::S3Encryption, &findings, &coverage),
             "1 of 3 buckets fail, 1 unknown; 2 buckets lie in regions that are not judged"
         );
+    }
+
+    #[test]
+    fn what_is_excepted_is_counted_and_never_among_what_fails() {
+        let findings = [
+            finding(Verdict::Exempt, Check::EncryptionAlgorithm, "a"),
+            finding(Verdict::Pass, Check::TlsRequired, "a"),
+            finding(Verdict::Exempt, Check::EncryptionAlgorithm, "b"),
+            finding(Verdict::Fail, Check::TlsRequired, "b"),
+        ];
+        let message = control_message(Control::S3Encryption, &findings, &Coverage::default());
+        assert_eq!(message, "1 of 2 buckets fail, 1 exempt");
     }
 
     #[test]

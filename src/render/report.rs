@@ -165,8 +165,21 @@ pub struct FindingReport {
     pub message: String,
     /// The time of the observation; `None` where there was none.
     pub observed_at: Option<Timestamp>,
-    /// The exception that covers the finding; there are none yet.
-    pub exception: Option<String>,
+    /// The exception that covers the finding; there exactly where the result is `Exempt`.
+    pub exception: Option<ExceptionReport>,
+}
+
+/// The exception of an exempt finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExceptionReport {
+    /// Its name.
+    pub name: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// The verdict without it: `Fail`.
+    #[serde(serialize_with = "text")]
+    pub actual: Verdict,
 }
 
 /// One thing that could not be judged.

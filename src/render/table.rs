@@ -1,4 +1,5 @@
-//! From a report to text for people: what fails, worst first, what could not be judged, and a line a control. No IO.
+//! From a report to text for people: what fails, worst first, what could not be judged, what is excepted, and a line a
+//! control. No IO.
 
 use std::cmp::Reverse;
 
@@ -24,6 +25,7 @@ fn one(baseline: &BaselineReport, screen: Screen) -> String {
             &text::unknown_table(baseline, text::short, screen),
             screen,
         ),
+        text::section(&format!("Exempt: {}", baseline.summary.exempt), &exempt_table(baseline, screen), screen),
         text::section("Controls", &text::control_table(baseline, screen), screen),
     ]
     .concat()
@@ -46,6 +48,22 @@ fn failing_table(failing: &[&FindingReport], screen: Screen) -> Table {
             text::cell(&text::shortened(finding)),
             text::cell(&format!("{observed} -> {}", finding.desired)),
             text::cell(&finding.message),
+        ]);
+    }
+    table
+}
+
+/// What fails and is excepted: out of the verdict, never out of sight.
+fn exempt_table(baseline: &BaselineReport, screen: Screen) -> Table {
+    let mut table = text::grid(["CHECK", "RESOURCE", "OBSERVED -> DESIRED", "EXCEPTION", "UNTIL"], screen);
+    for finding in &baseline.findings {
+        let Some(exception) = &finding.exception else { continue };
+        table.add_row([
+            Cell::new(finding.check),
+            text::cell(&text::shortened(finding)),
+            text::cell(&format!("{} -> {}", finding.observed, finding.desired)),
+            text::cell(&exception.name),
+            Cell::new(exception.expires_at),
         ]);
     }
     table

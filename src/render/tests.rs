@@ -168,6 +168,27 @@ fn nothing_to_complain_about_is_said_in_few_lines() {
 }
 
 #[test]
+fn what_is_excepted_is_shown_with_its_true_result_and_counts_as_no_failure() {
+    let excepted = |finding: Finding| finding.excepted("until-autumn", at("2027-10-31T00:00:00Z"));
+    let report = one(findings().into_iter().filter(|f| f.cause().is_none()).map(excepted).collect());
+    assert_eq!(report.result(), Verdict::Pass);
+    let document: Value = serde_json::to_value(&report).unwrap();
+    let baseline = &document["baselines"][0];
+    assert_eq!((&baseline["summary"]["fail"], &baseline["summary"]["exempt"]), (&json!(0), &json!(4)));
+    let found = baseline["findings"].as_array().unwrap();
+    let user = found.iter().find(|finding| finding["check"] == "UserMfa" && finding["observed"] == "none").unwrap();
+    assert_eq!(user["result"], "Exempt");
+    let exception = json!({"name": "until-autumn", "expiresAt": "2027-10-31T00:00:00Z", "actual": "Fail"});
+    assert_eq!(user["exception"], exception);
+    let table = shown(&report, Format::Table);
+    assert!(table.contains("Exempt: 4") && !table.contains("Failing"), "{table}");
+    let row = table.lines().find(|line| line.contains("user/bob")).unwrap();
+    assert!(row.contains("until-autumn") && row.contains("2027-10-31T00:00:00Z"), "{table}");
+    let wide = shown(&report, Format::Wide);
+    assert!(wide.contains("Fail, excepted by until-autumn until 2027-10-31T00:00:00Z: bob has"), "{wide}");
+}
+
+#[test]
 fn the_order_of_findings_and_baselines_does_not_depend_on_who_answered_first() {
     let mut backwards = findings();
     backwards.reverse();

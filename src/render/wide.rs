@@ -3,7 +3,7 @@
 use comfy_table::{Cell, Table};
 
 use super::Screen;
-use super::report::{AuditReport, BaselineReport};
+use super::report::{AuditReport, BaselineReport, ExceptionReport, FindingReport};
 use super::text::{self, NONE};
 
 pub(super) fn wide(report: &AuditReport, screen: Screen) -> String {
@@ -42,9 +42,20 @@ fn finding_table(baseline: &BaselineReport, screen: Screen) -> Table {
             or_none(&finding.resource),
             or_none(&finding.observed),
             or_none(&finding.desired),
-            or_none(&finding.message),
+            or_none(&message(finding)),
             Cell::new(&finding.id),
         ]);
     }
     table
+}
+
+/// What is wrong, and what an exception makes of it.
+fn message(finding: &FindingReport) -> String {
+    match &finding.exception {
+        None => finding.message.clone(),
+        Some(exception) => {
+            let ExceptionReport { name, expires_at, actual } = exception;
+            format!("{actual}, excepted by {name} until {expires_at}: {}", finding.message)
+        }
+    }
 }

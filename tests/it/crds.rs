@@ -18,6 +18,7 @@ async fn kubectl_explains_a_field_with_its_unit_and_an_example() {
         ("accountbaseline.spec.controls.passwordPolicy.maxPasswordAge", "days"),
         ("accountbaseline.spec.controls.securityGroups.allowedIngress.ports", "8000-8080"),
         ("awsaccount.spec.auditRoleName", "PlumblineAudit"),
+        ("baselineexception.spec.expiresAt", "2027-10-31T00:00:00Z"),
     ] {
         let explained = explain(path).await;
         assert!(explained.contains(says), "{explained}");

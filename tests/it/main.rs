@@ -14,6 +14,7 @@ mod bad_manifests;
 mod calls;
 mod crds;
 mod edge_cases;
+mod exceptions;
 mod faults;
 mod layout;
 mod least_privilege;

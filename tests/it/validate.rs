@@ -72,10 +72,12 @@ fn pw_08_pw_16_every_bad_manifest_is_refused_with_file_line_and_what_to_change()
 #[test]
 fn every_good_manifest_passes_and_each_bad_row_has_a_name_of_its_own() {
     let output = validate(&repository().join("tests/it/manifests/good.yaml"));
-    assert_eq!(text(&output.stderr), "");
-    assert_eq!(text(&output.stdout), "valid: 3 AwsAccounts and 5 AccountBaselines\n");
+    let warnings: Vec<_> = text(&output.stderr).lines().collect();
+    assert!(warnings.iter().all(|line| line.contains("spec.expiresAt: it ended at ")), "{warnings:?}");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert_eq!(text(&output.stdout), "valid: 3 AwsAccounts, 5 AccountBaselines and 3 BaselineExceptions\n");
     assert!(output.status.success());
-    assert_eq!(good().len(), 8);
+    assert_eq!(good().len(), 11);
     let mut names: Vec<_> = rows().into_iter().map(|row| row.name).collect();
     names.sort();
     let count = names.len();
@@ -86,7 +88,9 @@ fn every_good_manifest_passes_and_each_bad_row_has_a_name_of_its_own() {
 #[test]
 fn the_examples_pass_without_a_warning() {
     let output = validate(&repository().join("examples"));
-    assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
+    // The example of an exception ends one day, and may be read after it.
+    let said: Vec<_> = text(&output.stderr).lines().filter(|line| !line.contains("spec.expiresAt: it ended")).collect();
+    assert_eq!((said, output.status.code()), (Vec::new(), Some(0)));
     assert!(text(&output.stdout).starts_with("valid: "));
 }
 
@@ -109,7 +113,11 @@ fn what_cannot_be_judged_gets_one_sentence_and_exit_code_1() {
     std::fs::create_dir(&empty).unwrap();
     let cases = [
         (folder.path().join("missing.yaml"), "error: cannot read ", "No such file"),
-        (file, "error: ", "holds no AwsAccount and no AccountBaseline: name the files that declare them"),
+        (
+            file,
+            "error: ",
+            "holds no AwsAccount, AccountBaseline or BaselineException: name the files that declare them",
+        ),
         (empty, "error: ", "holds no .yaml, .yml or .json file"),
     ];
     for (path, start, part) in cases {

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AccountReport, BaselineReport, ControlReport, CoverageReport, FindingReport, Judged, SummaryReport, UnknownReport,
+    AccountReport, BaselineReport, ControlReport, CoverageReport, ExceptionReport, FindingReport, Judged,
+    SummaryReport, UnknownReport,
 };
 use crate::baseline::{Cause, Control, Finding, Summary, Verdict, result_of};
 use crate::engine::{AssessError, Assessment, Coverage, control_message};
@@ -97,7 +98,11 @@ impl FindingReport {
             observed: finding.observed().to_owned(),
             message: finding.message().to_owned(),
             observed_at: finding.observed_at().map(whole_seconds),
-            exception: None,
+            exception: finding.exemption().map(|exemption| ExceptionReport {
+                name: exemption.exception.clone(),
+                expires_at: exemption.expires_at,
+                actual: exemption.actual,
+            }),
         }
     }
 }

@@ -1,0 +1,249 @@
+//! Exceptions in the cluster: which ones hold in an account, a watch that has its baselines judged anew when one comes
+//! or goes, and one pass over a `BaselineException` that writes its status.
+//!
+//! What an exception matched is read from the statuses of the baselines: nothing of it has to survive in memory.
+
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::channel::mpsc;
+use futures::{StreamExt, future};
+use jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, ResourceExt};
+use tracing::{info, warn};
+
+use self::status::{Seen, next_status};
+use super::context::{Context, now, until};
+use super::entries::one_line;
+use super::write::{WithStatus, WriteError, write_status};
+use super::{Guarded, describe};
+use crate::api::{AccountBaseline, BaselineException, BaselineExceptionStatus};
+use crate::baseline::exceptions::{Exception, InvalidException, fingerprint};
+
+/// How often an exception is looked at where nothing changes. A look reads memory alone.
+const INTERVAL: Duration = Duration::from_hours(1);
+
+/// How long is waited for the first list of baselines.
+const NOT_LISTED_YET: Duration = Duration::from_millis(200);
+
+impl WithStatus for BaselineException {
+    type Status = BaselineExceptionStatus;
+
+    fn status(&self) -> Option<&Self::Status> {
+        self.status.as_ref()
+    }
+
+    fn set_status(&mut self, status: Self::Status) {
+        self.status = Some(status);
+    }
+}
+
+/// The exceptions that hold in one account at one moment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InForce {
+    pub(super) exceptions: Vec<Exception>,
+    /// The same as long as they are; `None` where there are none.
+    pub(super) fingerprint: Option<String>,
+    /// When the first of them ends.
+    pub(super) next_end: Option<Timestamp>,
+}
+
+/// What holds in an account, as the watch last saw it. What this version cannot read, or must not honour, does not.
+pub(super) fn in_force(context: &Context, account: &str, now: Timestamp) -> InForce {
+    let objects = context.exceptions.state();
+    let mut versions = Vec::new();
+    let mut found = InForce::default();
+    for object in objects.iter().filter_map(|object| object.0.as_ref().ok()) {
+        let Ok(exception) = read(object) else { continue };
+        if !exception.in_force(account, now) {
+            continue;
+        }
+        let (uid, generation) = (object.uid().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
+        versions.push((exception.name.clone(), format!("{uid}/{generation}")));
+        found.next_end = Some(found.next_end.map_or(exception.expires_at, |end| end.min(exception.expires_at)));
+        found.exceptions.push(exception);
+    }
+    found.fingerprint = fingerprint(versions.iter().map(|(name, version)| (name.as_str(), version.clone())));
+    found
+}
+
+fn read(object: &BaselineException) -> Result<Exception, InvalidException> {
+    Exception::new(&object.name_any(), &object.spec, created_at(object))
+}
+
+/// An object in the cluster has a time of creation; without one nothing could end within 366 days of it.
+fn created_at(object: &BaselineException) -> Timestamp {
+    object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0)
+}
+
+/// Keeps the store of exceptions, and has the baselines of their accounts reconciled once the store holds a change.
+/// A change of status alone is none.
+pub(super) async fn watch(
+    writer: Writer<Guarded<BaselineException>>,
+    context: Arc<Context>,
+    overturned: mpsc::UnboundedSender<ObjectRef<Guarded<AccountBaseline>>>,
+) {
+    let stop = context.stop.clone().cancelled_owned();
+    let mut known = Known::default();
+    watcher::watcher(Api::<Guarded<BaselineException>>::all(context.client.clone()), watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .take_until(stop)
+        .for_each(|event| {
+            let baselines = match event {
+                Ok(watcher::Event::Apply(object)) => context.baselines_of_any(&known.changed(&object)),
+                Ok(watcher::Event::Delete(object)) => context.baselines_of_any(&known.gone(&object)),
+                // A list anew: exceptions may have vanished unseen.
+                Ok(watcher::Event::InitDone) => context.baselines_of(None),
+                Ok(watcher::Event::InitApply(object)) => {
+                    known.changed(&object);
+                    Vec::new()
+                }
+                Ok(watcher::Event::Init) => Vec::new(),
+                Err(error) => {
+                    warn!(kind = "BaselineException", error = describe(&error), "watch failed, will be tried again");
+                    Vec::new()
+                }
+            };
+            for baseline in baselines {
+                // Fails only after the controller ended.
+                let _ = overturned.unbounded_send(baseline);
+            }
+            future::ready(())
+        })
+        .await;
+}
+
+/// The version and the accounts of each exception, as the watch last saw them.
+#[derive(Default)]
+struct Known(BTreeMap<String, (Version, BTreeSet<String>)>);
+
+/// Uid and generation; neither where the object cannot be read.
+type Version = (Option<String>, Option<i64>);
+
+impl Known {
+    /// The accounts whose verdicts may change: those of before and those of now; none where the spec is the same.
+    fn changed(&mut self, object: &Guarded<BaselineException>) -> BTreeSet<String> {
+        let (version, accounts): (Version, BTreeSet<String>) = match &object.0 {
+            Ok(object) => ((object.uid(), object.metadata.generation), accounts_of(object)),
+            Err(_) => ((None, None), BTreeSet::new()),
+        };
+        let before = self.0.insert(object.name_any(), (version.clone(), accounts.clone()));
+        match before {
+            Some((known, _)) if known == version => BTreeSet::new(),
+            Some((_, before)) => before.into_iter().chain(accounts).collect(),
+            None => accounts,
+        }
+    }
+
+    fn gone(&mut self, object: &Guarded<BaselineException>) -> BTreeSet<String> {
+        self.0.remove(&object.name_any()).map(|(_, accounts)| accounts).unwrap_or_default()
+    }
+}
+
+fn accounts_of(object: &BaselineException) -> BTreeSet<String> {
+    object.spec.accounts.iter().map(ToString::to_string).collect()
+}
+
+/// Says in status whether the exception is in force, and what it covered.
+pub(super) async fn reconcile(
+    exception: Arc<Guarded<BaselineException>>,
+    context: Arc<Context>,
+) -> Result<Action, WriteError> {
+    let exception = match &exception.0 {
+        Ok(exception) => exception,
+        Err(invalid) => {
+            let name = invalid.metadata.name.as_deref().unwrap_or_default();
+            warn!(exception = name, error = invalid.error, "this version cannot read the object: it is not applied");
+            return Ok(Action::await_change());
+        }
+    };
+    if !context.baselines_listed.load(Ordering::Acquire) {
+        return Ok(Action::requeue(NOT_LISTED_YET));
+    }
+    if !is_ours(exception, &context) {
+        return Ok(Action::requeue(INTERVAL));
+    }
+    let (seen, at) = (seen(exception, &context), now());
+    let previous = exception.status.clone().unwrap_or_default();
+    let next = next_status(&previous, &seen, at);
+    write_status(&context.client, exception, |stored| {
+        next_status(&stored.status.clone().unwrap_or_default(), &seen, at)
+    })
+    .await?;
+    if word(&previous) != word(&next) {
+        info!(exception = exception.name_any(), state = word(&next).unwrap_or_default(), "exception");
+    }
+    let again = seen.next_change(&next, at).map_or(INTERVAL, |change| until(change).min(INTERVAL));
+    Ok(Action::requeue(again))
+}
+
+/// Where several operators share the accounts, the one that has the first account of an exception writes its status.
+fn is_ours(exception: &BaselineException, context: &Context) -> bool {
+    let account = exception.spec.accounts.iter().find_map(|name| context.account(name.as_str()));
+    account.is_none_or(|account| context.settings.selector.matches(account.labels()))
+}
+
+fn seen(exception: &BaselineException, context: &Context) -> Seen {
+    let (name, accounts) = (exception.name_any(), accounts_of(exception));
+    let mut seen = Seen {
+        generation: exception.metadata.generation.unwrap_or_default(),
+        created_at: created_at(exception),
+        expires_at: read(exception).map(|exception| exception.expires_at).map_err(|error| one_line(&error.to_string())),
+        matched: 0,
+        matched_at: None,
+        uncounted: false,
+        missing: accounts.iter().filter(|name| context.account(name).is_none()).cloned().collect(),
+    };
+    for baseline in context.baselines.state() {
+        let Ok(AccountBaseline { spec, status: Some(status), .. }) = &baseline.0 else { continue };
+        if !accounts.contains(&spec.account_ref.name) {
+            continue;
+        }
+        if let Some(used) = status.exceptions.iter().find(|used| used.name == name) {
+            seen.matched = seen.matched.saturating_add(used.matched);
+            seen.matched_at = seen.matched_at.max(status.last_evaluated_at);
+        } else {
+            // The list is bounded: what is exempt and in no entry was covered by one that it had no room for.
+            let listed = status.exceptions.iter().fold(0, |sum: i64, used| sum.saturating_add(used.matched));
+            seen.uncounted |= status.summary.is_some_and(|summary| summary.exempt > listed);
+        }
+    }
+    seen
+}
+
+fn word(status: &BaselineExceptionStatus) -> Option<&str> {
+    status.conditions.first().map(|condition| condition.reason.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(generation: i64, accounts: &[&str]) -> Guarded<BaselineException> {
+        let mut object = BaselineException::new("e", crate::api::BaselineExceptionSpec::default());
+        object.metadata.generation = Some(generation);
+        object.metadata.uid = Some("u".to_owned());
+        object.spec.accounts = accounts.iter().map(|name| (*name).into()).collect();
+        kube::core::DeserializeGuard(Ok(object))
+    }
+
+    #[test]
+    fn an_edit_concerns_the_accounts_of_before_and_of_now_and_a_status_concerns_none() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let mut known = Known::default();
+        assert_eq!(known.changed(&object(1, &["a"])), names(&["a"]));
+        assert_eq!(known.changed(&object(1, &["a"])), names(&[]));
+        assert_eq!(known.changed(&object(2, &["b"])), names(&["a", "b"]));
+        assert_eq!(known.gone(&object(2, &["b"])), names(&["b"]));
+        assert_eq!(known.gone(&object(2, &["b"])), names(&[]));
+    }
+}
