@@ -119,7 +119,7 @@ async fn an_exception_ends_on_time_without_an_edit() {
     let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 8}").await;
     world.account(&seeded.account_id, "").await;
     world.baseline("{passwordPolicy: {minimumPasswordLength: 14}}", "").await;
-    let end = Timestamp::now().saturating_add(SignedDuration::from_secs(12)).unwrap();
+    let end = Timestamp::now().saturating_add(SignedDuration::from_secs(20)).unwrap();
     let name = world.exception("short", LENGTH, end).await;
     let _operator = world.operator();
     let baseline = world.evaluated(1).await;
