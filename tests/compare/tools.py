@@ -96,8 +96,13 @@ def prowler(binary, account, checks):
 
 def custodian(binary, account, questions):
     """`custodian run` with a policy for each question; the output has the resources found, by question."""
+    def policy(name, question):
+        # All buckets are listed in any region: without this they would be read once for each.
+        once = [{"region": account.regions[0]}] if question["resource"] == "s3" else []
+        return dict(question, name=name, conditions=once)
+
     policies = account.folder / "custodian.yaml"
-    policies.write_text(yaml.safe_dump({"policies": [dict(policy, name=name) for name, policy in questions.items()]}))
+    policies.write_text(yaml.safe_dump({"policies": [policy(*one) for one in questions.items()]}))
     folder = account.folder / "custodian"
     regions = [word for region in account.regions for word in ("--region", region)]
     command = [binary, "run", "--output-dir", folder, "--cache", account.folder / "custodian.cache", *regions, policies]
