@@ -1,5 +1,5 @@
-//! The proxy between Plumbline and the API server: every call recorded, disturbed where a rule says so, and watches that
-//! can be cut, frozen and answered from an older view.
+//! The proxy between Plumbline and the API server: every call recorded, disturbed where a rule says so, and watches
+//! that can be cut, frozen and answered from an older view.
 //!
 //! ```text
 //! plumbline --KUBECONFIG, http--> KubeProxy --TLS--> kube-apiserver
