@@ -46,17 +46,18 @@ pub(super) enum WriteError {
 impl WriteError {
     /// Whether the next try may find it otherwise: somebody else's write, a server in trouble, a lost connection.
     fn may_pass(&self) -> bool {
-        match self {
-            Self::Api { source, .. } => match &**source {
-                kube::Error::Api(answer) => matches!(answer.code, 408 | 409 | 429 | 500..),
-                _ => true,
-            },
-            Self::NoAnswer { .. } => true,
-        }
+        self.answer().is_none_or(|answer| matches!(answer.code, 408 | 409 | 429 | 500..))
     }
 
-    fn is_conflict(&self) -> bool {
-        matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(answer) if answer.is_conflict()))
+    /// What the API server answered, where it did.
+    fn answer(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Api { source, .. } => match &**source {
+                kube::Error::Api(answer) => Some(answer),
+                _ => None,
+            },
+            Self::NoAnswer { .. } => None,
+        }
     }
 }
 
@@ -81,7 +82,7 @@ pub(super) async fn write_status<K: WithStatus>(
     loop {
         match write(&api, object, seen.take(), &next).await {
             Err(error) if tries < TRIES && error.may_pass() => {
-                if !error.is_conflict() {
+                if !error.answer().is_some_and(kube::core::Status::is_conflict) {
                     sleep(pause).await;
                     pause *= 2;
                 }
@@ -113,9 +114,8 @@ async fn write<K: WithStatus>(
     }
     stored.set_status(status);
     match answered(&name, api.replace_status(&name, &PostParams::default(), &stored)).await {
-        Err(WriteError::Api { source, .. }) if matches!(&*source, kube::Error::Api(answer) if answer.is_not_found()) => {
-            Ok(())
-        }
+        // Gone meanwhile.
+        Err(error) if error.answer().is_some_and(kube::core::Status::is_not_found) => Ok(()),
         outcome => outcome.map(drop),
     }
 }

@@ -126,7 +126,7 @@ impl World {
         self.operator_with(&[])
     }
 
-    /// The kubeconfig of the operator's ServiceAccount.
+    /// The kubeconfig of the operator's `ServiceAccount`.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }

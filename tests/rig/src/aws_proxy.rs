@@ -55,13 +55,13 @@ pub struct ProxyOptions {
 
 impl ProxyOptions {
     /// The record that these options ask for.
-    pub(crate) fn trace<C: Numbered>(&self) -> anyhow::Result<Trace<C>> {
+    pub(crate) fn trace<C: Numbered>(self) -> anyhow::Result<Trace<C>> {
         let open = |path: &PathBuf| {
             let file = File::options().create(true).append(true).open(path);
             file.with_context(|| format!("cannot write {}", path.display()))
         };
         let file = self.trace_file.as_ref().map(open).transpose()?;
-        Ok(Trace::new(self.sequence.clone().unwrap_or_default(), file))
+        Ok(Trace::new(self.sequence.unwrap_or_default(), file))
     }
 }
 
@@ -78,6 +78,7 @@ impl AwsProxy {
     /// # Errors
     /// When the address cannot be listened on, or the file not be written.
     pub fn start(upstream: &str, options: ProxyOptions) -> anyhow::Result<Self> {
+        let address = options.address;
         let shared = Arc::new(Shared {
             trace: Arc::new(options.trace()?),
             rules: std::sync::Mutex::default(),
@@ -85,7 +86,7 @@ impl AwsProxy {
             upstream: Upstream::new(upstream),
         });
         let serving = Arc::clone(&shared);
-        let server = Background::start("aws-proxy", options.address, |listener| Ok(serve(serving, listener)))?;
+        let server = Background::start("aws-proxy", address, |listener| Ok(serve(serving, listener)))?;
         Ok(Self { shared, server })
     }
 

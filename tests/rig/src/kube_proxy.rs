@@ -1,5 +1,5 @@
-//! The proxy between Plumbline and the API server: every call recorded, disturbed where a rule says so, and watches that
-//! can be cut, frozen and answered from an older view.
+//! The proxy between Plumbline and the API server: every call recorded, disturbed where a rule says so, and watches
+//! that can be cut, frozen and answered from an older view.
 //!
 //! ```text
 //! plumbline --KUBECONFIG, http--> KubeProxy --TLS--> kube-apiserver
@@ -70,15 +70,16 @@ impl KubeProxy {
         config.auth_info = AuthInfo::default();
         // What the API server answers is to be seen by the caller, not by a retry in between.
         config.default_retry = false;
-        let (watches, watched) = watch::channel(Watches::default());
+        let (watches, told) = watch::channel(Watches::default());
+        let address = options.address;
         let shared = Arc::new(Shared {
             trace: Arc::new(options.trace()?),
             rules: std::sync::Mutex::default(),
             lists: std::sync::Mutex::default(),
-            watches: watched,
+            watches: told,
         });
         let serving = Arc::clone(&shared);
-        let server = Background::start("kube-proxy", options.address, move |listener| {
+        let server = Background::start("kube-proxy", address, move |listener| {
             Ok(serve(serving, Client::try_from(config)?, listener))
         })?;
         let dir = tempfile::tempdir().context("no temporary folder")?;
@@ -98,8 +99,10 @@ impl KubeProxy {
     pub fn kubeconfig(&self, of: &Path) -> anyhow::Result<PathBuf> {
         let text = fs::read_to_string(of).with_context(|| format!("could not read {}", of.display()))?;
         let mut config: Value = serde_saphyr::from_str(&text)?;
-        for cluster in config["clusters"].as_array_mut().context("a kubeconfig without clusters")? {
-            cluster["cluster"] = serde_json::json!({"server": self.url()});
+        let clusters = config.pointer_mut("/clusters").and_then(Value::as_array_mut);
+        for cluster in clusters.context("a kubeconfig without clusters")? {
+            *cluster.pointer_mut("/cluster").context("a cluster without an address")? =
+                serde_json::json!({"server": self.url()});
         }
         let path = self.dir.path().join(of.file_name().context("not a file")?);
         let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
