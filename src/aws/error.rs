@@ -212,13 +212,12 @@ fn class_of(code: &str, status: u16, words: &str) -> CauseClass {
         | "UnknownOperationException"
         | "InvalidAction"
         | "NotImplemented" => CauseClass::NotAvailable,
-        // The last three: the bucket is not where `ListBuckets` saw it.
-        "NoSuchEntity"
-        | "NoSuchBucket"
-        | "NotFoundException"
-        | "PermanentRedirect"
-        | "AuthorizationHeaderMalformed"
-        | "IllegalLocationConstraintException" => CauseClass::NotFound,
+        "NoSuchEntity" | "NoSuchBucket" | "NotFoundException" => CauseClass::NotFound,
+        // The bucket is not where `ListBuckets` saw it, which is not to say that it is gone: one that is gone is not
+        // judged.
+        "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
+            CauseClass::Malformed
+        }
         _ if code.ends_with(".NotFound") => CauseClass::NotFound,
         _ if status == 429 => CauseClass::Throttled,
         _ if status >= 500 => CauseClass::ServiceError,
@@ -235,8 +234,9 @@ fn quotes_the_request(code: &str) -> bool {
 fn unreadable(place: &str, status: u16) -> Cause {
     let (class, what) = match status {
         200..=299 => (CauseClass::Malformed, "answered with something that is no answer of AWS"),
-        301 | 307 => (CauseClass::NotFound, "was redirected: the bucket is not in this region any more"),
-        404 => (CauseClass::NotFound, "found nothing there"),
+        301 | 307 => (CauseClass::Malformed, "was redirected: the bucket is not in this region any more"),
+        // AWS says what is missing; a page without a code is a proxy's, and proves nothing to be gone.
+        404 => (CauseClass::Malformed, "found nothing there"),
         429 => (CauseClass::Throttled, "was asked to slow down"),
         500.. => (CauseClass::ServiceError, "failed on the side of AWS"),
         _ => (CauseClass::Refused, "was refused without an AWS error code"),

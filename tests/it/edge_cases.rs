@@ -64,6 +64,8 @@ enum Disturbance {
     AccessDenied,
     /// As S3 refuses another account's bucket: without the words that tell what is missing.
     BareDenial,
+    /// As S3 answers in another region than the bucket's.
+    Moved,
     DeniedByOrganization,
     Throttle,
     Paginate(usize),
@@ -127,6 +129,10 @@ impl Fault {
             Disturbance::AccessDenied => Action::AccessDenied { message: None },
             Disturbance::BareDenial => {
                 Action::Error { status: 403, code: "AccessDenied".to_owned(), message: "Access Denied".to_owned() }
+            }
+            Disturbance::Moved => {
+                let message = "The bucket must be addressed using the specified endpoint.".to_owned();
+                Action::Error { status: 301, code: "PermanentRedirect".to_owned(), message }
             }
             Disturbance::DeniedByOrganization => Action::DeniedByOrganization,
             Disturbance::Throttle => Action::Throttle,
@@ -285,8 +291,11 @@ async fn check_rows(name: &str) {
 
 /// A JSON object without its braces' outermost pair: more fields for a document in YAML.
 fn inner(object: &Value) -> String {
-    let fields = object.as_object().unwrap().iter();
-    fields.map(|(name, value)| format!("{name}: {value}\n")).collect()
+    let mut text = String::new();
+    for (name, value) in object.as_object().unwrap() {
+        writeln!(text, "{name}: {value}").unwrap();
+    }
+    text
 }
 
 #[tokio::test]

@@ -212,13 +212,19 @@ async fn a_message_is_short_and_harmless_on_a_terminal() {
 }
 
 #[tokio::test]
-async fn what_moved_or_went_away_is_not_found() {
+async fn what_went_away_is_not_found_and_what_moved_is_not_said_to_be_gone() {
+    for answer in [s3_error(404, "NoSuchBucket", "The specified bucket does not exist")] {
+        assert_eq!(s3_cause(answer.clone()).await.class, CauseClass::NotFound, "{answer:?}");
+    }
     for answer in [
-        s3_error(404, "NoSuchBucket", "The specified bucket does not exist"),
         s3_error(301, "PermanentRedirect", "The bucket must be addressed using the specified endpoint."),
         s3_error(400, "AuthorizationHeaderMalformed", "the region 'eu-west-1' is wrong; expecting 'us-east-1'"),
+        Answer::Http(404, "<html>no such page</html>".to_owned()),
+        Answer::Http(301, String::new()),
     ] {
-        assert_eq!(s3_cause(answer.clone()).await.class, CauseClass::NotFound, "{answer:?}");
+        let cause = s3_cause(answer.clone()).await;
+        assert_eq!(cause.class, CauseClass::Malformed, "a bucket elsewhere is not gone: {answer:?}");
+        assert!(cause.class.may_pass());
     }
     let cause = iam_cause(query_error(403, "OptInRequired", "not subscribed")).await;
     assert_eq!(cause.class, CauseClass::NotAvailable);
