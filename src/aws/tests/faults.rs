@@ -358,7 +358,8 @@ async fn check_all(cases: Vec<(Operation, Fault)>) {
 #[test]
 fn the_table_has_every_operation() {
     let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/aws/operation.rs")).unwrap();
-    let words = source.split('"').filter(|word| !word.contains(char::is_whitespace) && word.contains(':'));
+    let (table, _) = source.split_once("#[cfg(test)]").unwrap();
+    let words = table.split('"').filter(|word| !word.contains(char::is_whitespace) && word.contains(':'));
     let actions: BTreeSet<&str> = OPERATIONS.iter().flat_map(|operation| [operation.name, operation.action]).collect();
     assert_eq!(words.collect::<BTreeSet<_>>(), actions);
 }
