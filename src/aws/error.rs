@@ -1,8 +1,8 @@
 //! From the SDK's errors to causes: the only file that matches AWS error codes. No IO.
 //!
 //! A message is one short sentence with the operation and the region. It never holds credentials: where AWS quotes the
-//! request back (a wrong signature), its words are left out. Nor does it hold the request's id, which is logged: the same
-//! refusal has to read the same each time, or every try would write a status.
+//! request back (a wrong signature), its words are left out. Nor does it hold the request's id, which is logged: the
+//! same refusal has to read the same each time, or every try would write a status.
 
 use std::error::Error;
 
