@@ -214,10 +214,10 @@ async fn while_aws_is_away_it_is_asked_rarely_and_its_return_is_noticed() {
         let calls = robust.world.aws.proxy().calls().len();
         robust.world.evaluated(1).await;
         let passes = robust.logged("not evaluated") + robust.logged("not reachable");
-        // Of the account and of the baseline one pass, and on a slow machine some more; in each the caller's own
-        // identity and the role are asked for, by an SDK that tries thrice.
+        // Of the account and of the baseline one pass, and on a slow machine some more, one of them perhaps under way;
+        // in each the caller's own identity and the role are asked for, by an SDK that tries five times.
         assert!(passes <= 6, "{passes} passes: {}", robust.world.log());
-        assert!(calls <= 6 * passes, "{calls} calls in {passes} passes under {outage:?}");
+        assert!(calls <= 10 * (passes + 1), "{calls} calls in {passes} passes under {outage:?}");
         robust.healthy();
     }
 }
