@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::check::{Check, Control};
-use super::finding::{Finding, Subject, Verdict};
+use super::finding::{Finding, Subject, Verdict, short_hash};
 use super::observed::Cause;
 use super::policy_document::pattern::matches;
 use crate::api::{BaselineExceptionSpec, ControlName, ExpiryError};
@@ -107,15 +106,7 @@ pub fn fingerprint<'a>(versions: impl IntoIterator<Item = (&'a str, String)>) ->
     if sorted.is_empty() {
         return None;
     }
-    let mut hash = Sha256::new();
-    for (name, version) in sorted {
-        hash.update(name.as_bytes());
-        hash.update([0]);
-        hash.update(version.as_bytes());
-        hash.update([0]);
-    }
-    let short = hash.finalize().iter().take(8).fold(0, |id: u64, byte| id << 8 | u64::from(*byte));
-    Some(format!("{short:016x}"))
+    Some(short_hash(sorted.iter().flat_map(|(name, version)| [*name, version.as_str()])))
 }
 
 /// The security groups, by region, whose names decide whether a failing finding is excepted.

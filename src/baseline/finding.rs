@@ -82,16 +82,20 @@ impl Subject {
     /// A hash of check, resource and field, 16 hexadecimal digits: the same in every evaluation.
     #[must_use]
     pub fn id(&self) -> String {
-        let mut hash = Sha256::new();
-        for part in [self.check.as_str(), &self.resource, self.field] {
-            hash.update(part.as_bytes());
-            // A separator that no part can hold keeps ("ab", "c") apart from ("a", "bc").
-            hash.update([0]);
-        }
-        let digest = hash.finalize();
-        let id = digest.iter().take(8).fold(0, |id: u64, byte| id << 8 | u64::from(*byte));
-        format!("{id:016x}")
+        short_hash([self.check.as_str(), &self.resource, self.field])
     }
+}
+
+/// The first 16 hexadecimal digits of a hash of these parts.
+pub(super) fn short_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        // A separator that no part can hold keeps ("ab", "c") apart from ("a", "bc").
+        hash.update([0]);
+    }
+    let short = hash.finalize().iter().take(8).fold(0, |id: u64, byte| id << 8 | u64::from(*byte));
+    format!("{short:016x}")
 }
 
 /// What an exception did to a finding.
