@@ -4,36 +4,50 @@
 //! and a boolean that is false, asks for nothing.
 
 mod account;
+mod approval;
+mod change;
 mod condition;
 mod controls;
 mod crds;
+mod enforcement;
 mod exception;
 mod names;
 mod ports;
+mod record;
 mod resource;
 mod status;
+mod values;
 
 pub use account::{AwsAccount, AwsAccountSpec, AwsAccountStatus};
+pub use approval::{BaselineRef, PlanApproval, PlanApprovalSpec, PlanApprovalStatus};
+pub use change::{
+    BucketEncryptionChange, BucketPolicyChange, PasswordPolicyChange, SecurityGroupRuleChange, UserPolicyChange,
+};
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use controls::{
-    Algorithm, AllowedIngress, Controls, MfaControl, PasswordPolicyControl, PublicThreshold, RootUser, S3Encryption,
-    SecurityGroupScope, SecurityGroupsControl, UserMfa, UserScope,
+    Algorithm, AllowedIngress, Controls, DefaultGroupEnforcement, MfaControl, PasswordPolicyControl, PublicThreshold,
+    RootUser, S3Encryption, SecurityGroupScope, SecurityGroupsControl, UserMfa, UserScope,
 };
 pub use crds::{GROUP, VERSION, crds};
+pub use enforcement::{ApprovalMode, Day, Enforcement, OwnerTag, Window};
 pub use exception::{
     BaselineException, BaselineExceptionSpec, BaselineExceptionStatus, CHECKS_BY_CONTROL, ControlName, ExpiryError,
     LONGEST_EXCEPTION,
 };
 pub use names::{
-    AccountId, AwsAccountName, BaselineDuration, Cidr, Days, ExpiryTime, GroupNamePattern, KmsKeyName, PrefixListId,
-    Protocol, RegionName, ResourcePattern,
+    AccountId, AwsAccountName, BaselineDuration, Cidr, Days, ExpiryTime, GroupNamePattern, IamUserName, KmsKeyName,
+    PrefixListId, Protocol, RegionName, ResourcePattern, StartTime, TimeZoneName,
 };
 pub use ports::{PortRange, PortRangeError};
+pub use record::{
+    ChangeRecord, ChangeRecordSpec, ChangeRecordStatus, RecordedBaseline, RecordedChange, RecordedFinding,
+};
 pub use resource::{AccountBaseline, AccountBaselineSpec, AccountRef, Mode};
 pub use status::{
-    AccountBaselineStatus, ControlStatus, CoverageStatus, DriftEntry, ExceptionUse, ExemptEntry, SummaryStatus,
-    UnknownEntry,
+    AccountBaselineStatus, ControlStatus, CoverageStatus, DriftEntry, ExceptionUse, ExemptEntry, PlanStatus,
+    SummaryStatus, UnknownEntry,
 };
+pub use values::{BucketEncryption, PasswordPolicy, ReferencedGroup, SecurityGroupRuleValue, Tag};
 
 /// The annotation that forces an evaluation: status echoes its value in `lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "plumbline.dev/requestedAt";

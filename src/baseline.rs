@@ -5,13 +5,18 @@
 //! input gives the same rows in the same order.
 
 mod account;
+pub mod admit;
+pub mod change;
 mod check;
 mod cidr;
 mod finding;
+pub mod history;
 mod observed;
+pub mod plan;
 mod ports;
 mod ranges;
 mod references;
+mod remediation;
 mod summary;
 
 pub mod exceptions;
@@ -27,4 +32,5 @@ pub use check::{Check, Control, Severity};
 pub use finding::{Exemption, Finding, Subject, Verdict};
 pub use observed::{Cause, CauseClass, Observed};
 pub use references::{Actor, CisIds, References};
+pub use remediation::{HoldReason, Remediation};
 pub use summary::{Summary, result_of};

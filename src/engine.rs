@@ -5,13 +5,17 @@
 
 mod assess;
 pub mod cloud;
+pub mod enforce;
 mod except;
 #[cfg(test)]
 pub(crate) mod fake;
+mod gather;
+pub mod ledger;
 mod message;
 mod observe;
 
 pub use assess::{AssessError, Assessment, Coverage, Progress, RegionSelection, Silent, assess, verify};
 pub use except::except;
+pub use gather::gather;
 pub use message::control_message;
 pub use observe::{RegionsInScope, Scope, regions_in_scope};

@@ -35,8 +35,10 @@ use super::names::{AccountId, RegionName};
     {"rule": "!(has(self.regions) && has(self.excludedRegions))",
      "message": "set regions or excludedRegions, not both: regions names the only ones that count, \
                  excludedRegions the ones that do not"},
-    {"rule": "!has(self.externalId) || has(self.auditRoleName)",
+    {"rule": "!has(self.externalId) || has(self.auditRoleName) || has(self.enforceRoleName)",
      "message": "externalId is used to assume a role: set auditRoleName too, or remove externalId"},
+    {"rule": "!has(self.verifyExternalId) || !self.verifyExternalId || has(self.externalId)",
+     "message": "verifyExternalId needs an externalId: set it, or remove verifyExternalId"},
 ]))]
 pub struct AwsAccountSpec {
     /// The account's id, twelve digits in quotes. Immutable: another account is another AwsAccount.
@@ -53,6 +55,16 @@ pub struct AwsAccountSpec {
     ]))]
     pub audit_role_name: Option<String>,
 
+    /// The name of the IAM role in the account that Plumbline assumes to change it, with its path if it has one. Omitted:
+    /// nothing in the account is ever changed. Example: `PlumblineEnforce`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [
+        {"rule": "self.matches('^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')",
+         "message": "must be the name of an IAM role, such as PlumblineEnforce, with its path where it has one, such \
+                     as security/PlumblineEnforce; no ARN"},
+    ]))]
+    pub enforce_role_name: Option<String>,
+
     /// The external id that the role's trust policy demands. Not a secret: it stands in the trust policy too.
     /// Example: `0f6c9a`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +73,12 @@ pub struct AwsAccountSpec {
          "message": "must be an external id as AWS allows it: at least two letters, digits or characters of _+=,.@:/-"},
     ]))]
     pub external_id: Option<String>,
+
+    /// True has Plumbline check once a day that its roles can not be assumed without the external id; if one can, the
+    /// account says so, and nothing in it is changed. Each check is an `AccessDenied` in the account's CloudTrail.
+    /// Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verify_external_id: bool,
 
     /// The only regions that are judged. Omitted: every region that is enabled in the account. Example:
     /// `[eu-west-1, us-east-1]`.
@@ -103,7 +121,10 @@ pub struct AwsAccountStatus {
     /// How many regions are judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region_count: Option<i64>,
-    /// Conditions: `Ready`, and while they are true `Reconciling` and `Stalled`.
+    /// When it was last checked that the roles can not be assumed without the external id. RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id_verified_at: Option<Timestamp>,
+    /// Conditions: `Ready`, where asked for `ExternalIdEnforced`, and while they are true `Reconciling` and `Stalled`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -32,6 +32,10 @@ pub enum ConditionType {
     Ready,
     /// Nothing fails and nothing is unread.
     Compliant,
+    /// Enforcement is wanted and held back; present only in `Enforce`.
+    EnforcementBlocked,
+    /// The roles of an account can not be assumed without its external id; present only where that is checked.
+    ExternalIdEnforced,
     /// Work is under way, or will be tried again by itself.
     Reconciling,
     /// Nothing will get better without an edit.
@@ -45,6 +49,8 @@ impl ConditionType {
         match self {
             Self::Ready => "Ready",
             Self::Compliant => "Compliant",
+            Self::EnforcementBlocked => "EnforcementBlocked",
+            Self::ExternalIdEnforced => "ExternalIdEnforced",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
         }
@@ -79,6 +85,8 @@ impl ConditionStatus {
 pub enum Reason {
     /// `Ready`: the account was evaluated; parts of it may be `Unknown`.
     Evaluated,
+    /// `Ready` in `Enforce`: the account was evaluated, and what could start has been made.
+    Enforced,
     /// `Ready` of an `AwsAccount`: the account answered, and it is the declared one.
     Verified,
     /// `Ready` that was never set before the object was suspended.
@@ -99,6 +107,40 @@ pub enum Reason {
     Expired,
     /// `Ready`, `Stalled` of a `BaselineException`: it cannot be honoured as it stands.
     Invalid,
+    /// `EnforcementBlocked`: this operator runs without `--enforce`.
+    NotEnabled,
+    /// `EnforcementBlocked`: the `AwsAccount` names no `enforceRoleName`.
+    NoEnforceRole,
+    /// `EnforcementBlocked`: the rate of changes is used up; the message says until when.
+    ChangeBudgetExhausted,
+    /// `EnforcementBlocked`: the plan needs a `PlanApproval`.
+    ApprovalRequired,
+    /// `EnforcementBlocked`: no window is open; the message says when the next one opens.
+    OutsideWindow,
+    /// `EnforcementBlocked`: somebody undoes the changes again and again.
+    Contested,
+    /// `EnforcementBlocked`: another baseline is for the same account.
+    Conflict,
+    /// `EnforcementBlocked`: AWS refused a change, or the role that makes it.
+    MissingPermission,
+    /// `EnforcementBlocked`: three changes failed; an edit of the spec or a person starts it again.
+    TooManyFailures,
+    /// `EnforcementBlocked`: a `ChangeRecord` could not be written, so nothing was changed.
+    NotRecorded,
+    /// `EnforcementBlocked`: what became of an earlier change is not known yet.
+    Unsettled,
+    /// `EnforcementBlocked`: a changed spec or a new version is evaluated once before it changes anything.
+    EvaluatedOnly,
+    /// `EnforcementBlocked`, `ExternalIdEnforced`: a role can be assumed without its external id.
+    ExternalIdNotEnforced,
+    /// `ExternalIdEnforced`: no role can be assumed without the external id.
+    ExternalIdVerified,
+    /// `Ready` of a `PlanApproval`: the plan is not the approved one (yet).
+    Pending,
+    /// `Ready` of a `PlanApproval`: the changes of the plan are being made.
+    InUse,
+    /// `Ready` of a `PlanApproval`: all changes that it covers have been made.
+    Used,
     /// `Compliant`: nothing fails, nothing is unread.
     AllPassing,
     /// `Compliant`: something fails.
@@ -119,6 +161,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Evaluated => "Evaluated",
+            Self::Enforced => "Enforced",
             Self::Verified => "Verified",
             Self::Suspended => "Suspended",
             Self::AccountNotFound => "AccountNotFound",
@@ -129,6 +172,23 @@ impl Reason {
             Self::Unused => "Unused",
             Self::Expired => "Expired",
             Self::Invalid => "Invalid",
+            Self::NotEnabled => "NotEnabled",
+            Self::NoEnforceRole => "NoEnforceRole",
+            Self::ChangeBudgetExhausted => "ChangeBudgetExhausted",
+            Self::ApprovalRequired => "ApprovalRequired",
+            Self::OutsideWindow => "OutsideWindow",
+            Self::Contested => "Contested",
+            Self::Conflict => "Conflict",
+            Self::MissingPermission => "MissingPermission",
+            Self::TooManyFailures => "TooManyFailures",
+            Self::NotRecorded => "NotRecorded",
+            Self::Unsettled => "Unsettled",
+            Self::EvaluatedOnly => "EvaluatedOnly",
+            Self::ExternalIdNotEnforced => "ExternalIdNotEnforced",
+            Self::ExternalIdVerified => "ExternalIdVerified",
+            Self::Pending => "Pending",
+            Self::InUse => "InUse",
+            Self::Used => "Used",
             Self::AllPassing => "AllPassing",
             Self::DriftDetected => "DriftDetected",
             Self::PartiallyEvaluated => "PartiallyEvaluated",

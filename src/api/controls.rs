@@ -4,8 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::names::{Cidr, Days, GroupNamePattern, KmsKeyName, PrefixListId, Protocol};
+use super::names::{BaselineDuration, Cidr, Days, GroupNamePattern, IamUserName, KmsKeyName, PrefixListId, Protocol};
 use super::ports::PortRange;
+use super::resource::Mode;
 
 /// The desired state of an account. A control that is absent is not judged.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +35,10 @@ pub struct Controls {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "the IAM API's own shape")]
 pub struct PasswordPolicyControl {
+    /// What is done about this control's drift: `Audit` or `Enforce`. It can only lower the baseline's own mode.
+    /// Omitted: the baseline's mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// The least number of characters, 6 to 128. AWS's default is 8. Example: `14`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = [
@@ -72,18 +77,40 @@ pub struct PasswordPolicyControl {
     /// True demands that users may change their own password.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_users_to_change_password: bool,
+    /// Consent to a password age that makes this many users' passwords expire at once, at most. Omitted: an age is
+    /// enforced only where nobody's password would. Example: `12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self >= 1 && self <= 100000",
+         "message": "acknowledgeExpiringPasswords must be the number of passwords that may expire at once, 1 or more"},
+        ]))]
+    pub acknowledge_expiring_passwords: Option<i32>,
 }
 
 /// The desired multi-factor authentication.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MfaControl {
+    /// What is done about this control's drift: `Audit` or `Enforce`. It can only lower the baseline's own mode.
+    /// Omitted: the baseline's mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// What is asked of the account's root user. Plumbline never changes anything about root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_user: Option<RootUser>,
     /// What is asked of IAM users: each user in scope has an MFA device. Omitted: users are not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<UserMfa>,
+    /// The managed policy of the account that `Enforce` attaches to users without MFA: it must deny everything but
+    /// enrolment while no MFA is present. Its name, with its path where it has one. Omitted: no user is changed.
+    /// Example: `PlumblineRequireMfa`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 640), extend("x-kubernetes-validations" = [
+        {"rule": "self.matches('^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}$')",
+         "message": "must be the name of a managed policy of the account, such as PlumblineRequireMfa, with its path \
+                     where it has one; no ARN"},
+    ]))]
+    pub deny_policy_name: Option<String>,
 }
 
 /// What is asked of the root user.
@@ -115,6 +142,13 @@ pub struct UserMfa {
     /// True demands a FIDO device (passkey or security key): one-time codes and SMS can be phished.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub require_phishing_resistant: bool,
+    /// How long after a user was created enforcement waits for the user to enrol. Omitted: not at all. Example: `24h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_period: Option<BaselineDuration>,
+    /// Users for emergencies: judged as all others, and never changed. Example: `[emergency-1]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub break_glass_users: Option<Vec<IamUserName>>,
 }
 
 /// Which IAM users are judged.
@@ -134,6 +168,10 @@ pub enum UserScope {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecurityGroupsControl {
+    /// What is done about this control's drift: `Audit` or `Enforce`. It can only lower the baseline's own mode.
+    /// Omitted: the baseline's mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// Which rules are judged: `PublicSources` (default) only what is open to the public, `AllSources` every rule with
     /// a CIDR block or prefix list as its source.
     #[serde(default)]
@@ -155,6 +193,34 @@ pub struct SecurityGroupsControl {
     /// True demands that each VPC's default security group has no rule, in or out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub require_empty_default_group: bool,
+    /// True lets `Enforce` replace a rule that is partly allowed by narrower ones: what is allowed is added first, then
+    /// the rule is revoked. False: such a rule is left alone, since to revoke it would close what is allowed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub narrow: bool,
+    /// Which default groups `Enforce` empties: `None` (default) no one, `Unattached` those that are attached to
+    /// nothing now, `InUseToo` all. Launch templates, groups scaled to zero and idle functions have no interface now.
+    #[serde(default, skip_serializing_if = "DefaultGroupEnforcement::is_none")]
+    pub enforce_default_group: DefaultGroupEnforcement,
+}
+
+/// Which default groups are emptied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum DefaultGroupEnforcement {
+    #[default]
+    #[expect(missing_docs, reason = "documented on the field")]
+    None,
+    #[expect(missing_docs, reason = "documented on the field")]
+    Unattached,
+    #[expect(missing_docs, reason = "documented on the field")]
+    InUseToo,
+}
+
+impl DefaultGroupEnforcement {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// Which sources are judged.
@@ -241,6 +307,10 @@ impl Default for PublicThreshold {
 ]))]
 #[expect(clippy::struct_excessive_bools, reason = "independent wishes, each of which may be absent")]
 pub struct S3Encryption {
+    /// What is done about this control's drift: `Audit` or `Enforce`. It can only lower the baseline's own mode.
+    /// Omitted: the baseline's mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// The weakest default encryption that passes: `SseS3` (S3's own keys), `SseKms` (KMS) or `DsseKms` (KMS, twice),
     /// from the weakest to the strongest. Omitted: the algorithm is not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -262,6 +332,10 @@ pub struct S3Encryption {
     /// True demands a bucket policy that denies every request without TLS.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub require_tls: bool,
+    /// True lets `Enforce` move a bucket's default encryption from SSE-S3 to KMS. From then on every writer needs
+    /// rights on the key, and uploads of those who have none fail.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_kms_migration: bool,
 }
 
 /// An encryption algorithm of S3, from the weakest to the strongest.

@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
-use super::{AccountBaseline, AwsAccount, BaselineException};
+use super::{AccountBaseline, AwsAccount, BaselineException, ChangeRecord, PlanApproval};
 
 /// The API group of all kinds.
 pub const GROUP: &str = "plumbline.dev";
@@ -18,7 +18,10 @@ pub const VERSION: &str = "v1alpha1";
 ///
 /// If a derived schema is not JSON, which would be a fault of the types.
 pub fn crds() -> Result<Vec<Value>, serde_json::Error> {
-    [AwsAccount::crd(), AccountBaseline::crd(), BaselineException::crd()].into_iter().map(finish).collect()
+    [AwsAccount::crd(), AccountBaseline::crd(), BaselineException::crd(), PlanApproval::crd(), ChangeRecord::crd()]
+        .into_iter()
+        .map(finish)
+        .collect()
 }
 
 fn finish(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {

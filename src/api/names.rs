@@ -165,6 +165,36 @@ string_type!(
     ExpiryTime
 );
 
+string_type!(
+    /// A time of day, hours and minutes on a clock of 24 hours. Example: `22:00`.
+    #[schemars(extend("minLength" = 1, "maxLength" = 16, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')",
+         "message": "must be a time of day in quotes, such as \"22:00\""},
+    ]))]
+    StartTime
+);
+
+string_type!(
+    /// A time zone by its IANA name. Example: `Europe/Berlin`.
+    #[schemars(extend("minLength" = 1, "maxLength" = 64, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^(UTC|[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)+)$')",
+         "message": "must be the IANA name of a time zone, such as Europe/Berlin or UTC"},
+        {"rule": "!self.matches('^(UTC|[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)+)$') || \
+                  timestamp('2024-01-01T00:00:00Z').getHours(self) >= 0",
+         "message": "is no time zone that the API server knows: see the IANA time zone database"},
+    ]))]
+    TimeZoneName
+);
+
+string_type!(
+    /// The name of an IAM user. Example: `emergency-1`.
+    #[schemars(extend("minLength" = 1, "maxLength" = 128, "x-kubernetes-validations" = [
+        {"rule": "self.matches('^[A-Za-z0-9_+=,.@-]{1,64}$')",
+         "message": "must be the name of an IAM user, such as emergency-1; no ARN and no path"},
+    ]))]
+    IamUserName
+);
+
 impl BaselineDuration {
     /// The time span; `None` for a text that the API server's rules would refuse.
     #[must_use]

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::controls::Controls;
+use super::enforcement::Enforcement;
 use super::names::BaselineDuration;
 use super::status::AccountBaselineStatus;
 
@@ -32,6 +33,12 @@ use super::status::AccountBaselineStatus;
     ),
     printcolumn(name = "Drift", type_ = "integer", json_path = ".status.summary.fail"),
     printcolumn(name = "Unknown", type_ = "integer", json_path = ".status.summary.unknown"),
+    printcolumn(
+        name = "Blocked",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"EnforcementBlocked\")].reason"
+    ),
+    printcolumn(name = "Plan", type_ = "string", json_path = ".status.plan.digest", priority = 1),
     printcolumn(name = "Checked", type_ = "date", json_path = ".status.lastEvaluatedAt"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -43,7 +50,8 @@ pub struct AccountBaselineSpec {
          "message": "accountRef is immutable: delete this AccountBaseline and create another one"},
     ]))]
     pub account_ref: AccountRef,
-    /// What Plumbline does about drift: `Audit` (default) reports it and changes nothing in AWS.
+    /// What Plumbline does about drift: `Audit` (default) reports it and changes nothing in AWS, `Enforce` closes it.
+    /// This is the ceiling: a control's own mode can only lower it.
     #[serde(default)]
     pub mode: Mode,
     /// The time between two evaluations, in hours, minutes and seconds, at least `1m`. Default: `1h`. Example: `30m`.
@@ -52,6 +60,9 @@ pub struct AccountBaselineSpec {
     /// True stops the evaluations of this baseline; status keeps what was last seen. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
+    /// How drift may be closed, where the mode is `Enforce`: sizes, rates, consent, windows. Omitted: the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcement: Option<Enforcement>,
     /// The desired state, control by control. A control that is absent is not judged.
     pub controls: Controls,
 }
@@ -76,6 +87,28 @@ pub enum Mode {
     #[default]
     #[expect(missing_docs, reason = "documented on the field")]
     Audit,
+    #[expect(missing_docs, reason = "documented on the field")]
+    Enforce,
+}
+
+impl Mode {
+    /// The word as it stands in spec and status.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Audit => "Audit",
+            Self::Enforce => "Enforce",
+        }
+    }
+
+    /// What a control does that has a mode of its own under this ceiling.
+    #[must_use]
+    pub fn under(self, own: Option<Self>) -> Self {
+        match (self, own) {
+            (Self::Enforce, None | Some(Self::Enforce)) => Self::Enforce,
+            (Self::Audit, _) | (Self::Enforce, Some(Self::Audit)) => Self::Audit,
+        }
+    }
 }
 
 fn default_interval() -> BaselineDuration {

@@ -59,13 +59,41 @@ pub struct AccountBaselineStatus {
     /// A hash of the BaselineExceptions that were in force for the account: a change of them starts an evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_exceptions: Option<String>,
+    /// What enforcement would change, where the mode of a control is `Enforce`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanStatus>,
+    /// The version of the operator that evaluated last: a new one evaluates once before it changes anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluated_by: Option<String>,
     /// True if `drift`, `unknown` or `exempt` does not list everything.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
-    /// Conditions: `Ready`, `Compliant`, and while they are true `Reconciling` and `Stalled`.
+    /// Conditions: `Ready`, `Compliant`, in `Enforce` `EnforcementBlocked`, and while they are true `Reconciling` and
+    /// `Stalled`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// What enforcement would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlanStatus {
+    /// Names this set of changes: a PlanApproval names it. Absent where there is nothing to change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// How many changes it has.
+    pub changes: i64,
+    /// How many failing findings are held out of it, each with its reason in `drift`.
+    pub held: i64,
+    /// The PlanApproval that covers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
+    /// When the next change may be started, where it waits for a time. RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_change_at: Option<Timestamp>,
+    /// How many changes were made in the last evaluation.
+    pub made: i64,
 }
 
 /// Counts per verdict.
@@ -119,7 +147,7 @@ pub struct CoverageStatus {
 pub struct ControlStatus {
     /// The control's name as in the spec: `passwordPolicy`, `mfa`, `securityGroups`, `s3Encryption`.
     pub name: String,
-    /// What is done about its drift: `Audit`.
+    /// What is done about its drift: `Audit` or `Enforce`.
     pub mode: String,
     /// `Fail` if anything fails; else `Unknown` if anything is unread; else `Pass`; `NotApplicable` if nothing applied.
     pub result: String,
@@ -158,6 +186,15 @@ pub struct DriftEntry {
     /// What is wrong, in a sentence.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// What is done about it: `Automatic`, `Held` or `Manual`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remediation: Option<String>,
+    /// One word for programs: why it is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remediation_reason: Option<String>,
+    /// What would be changed, or why nothing is, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remediation_message: Option<String>,
     /// Since when it fails, as far as Plumbline saw it. Absent where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,

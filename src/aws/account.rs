@@ -1,6 +1,6 @@
 //! From the engine's reads to AWS calls, for one account: clients made when first needed, and one deadline. IO.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,8 @@ use super::limits::Limits;
 use super::operation::{GET_CALLER_IDENTITY, Operation};
 use super::report::ReportCache;
 use super::session::{self, Session};
-use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, MfaDevice};
+use crate::api::SecurityGroupRuleValue;
+use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
 use crate::baseline::password_policy::PasswordPolicy;
 use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey};
 use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupRule};
@@ -173,6 +174,22 @@ impl Cloud for Account {
 
     async fn administrators(&self) -> Observed<BTreeSet<String>> {
         self.read_administrators().await.into()
+    }
+
+    async fn user_facts(&self, _: &IamUser) -> Observed<Option<UserFacts>> {
+        Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
+    }
+
+    async fn managed_policy(&self, _: &str) -> Observed<Option<ManagedPolicy>> {
+        Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
+    }
+
+    async fn rules_of_groups(
+        &self,
+        _: &str,
+        _: &BTreeSet<String>,
+    ) -> Observed<BTreeMap<String, Vec<SecurityGroupRuleValue>>> {
+        Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
     }
 
     async fn security_group_rules(&self, region: &str) -> Observed<Vec<SecurityGroupRule>> {

@@ -6,12 +6,16 @@
 
 mod administrators;
 mod evaluate;
+mod facts;
+mod plan;
 mod root;
 mod snapshot;
 pub mod users;
 
 pub use administrators::{Grants, grants_everything};
 pub use evaluate::evaluate;
+pub use facts::{ManagedPolicy, UserFacts};
+pub use plan::{Evidence, plan};
 pub use snapshot::{LiveUser, Needs, Snapshot};
 
 use jiff::Timestamp;

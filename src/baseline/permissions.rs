@@ -162,6 +162,7 @@ fn everything(scope: UserScope) -> Controls {
             password_reuse_prevention: Some(24),
             max_password_age: Some(90),
             allow_users_to_change_password: true,
+            ..PasswordPolicyControl::default()
         }),
         mfa: Some(MfaControl {
             root_user: Some(RootUser {
@@ -170,7 +171,8 @@ fn everything(scope: UserScope) -> Controls {
                 forbid_access_keys: true,
                 require_unused_for: Some("90d".into()),
             }),
-            users: Some(UserMfa { scope, require_phishing_resistant: true }),
+            users: Some(UserMfa { scope, require_phishing_resistant: true, ..UserMfa::default() }),
+            ..MfaControl::default()
         }),
         security_groups: Some(SecurityGroupsControl {
             allowed_ingress: Some(vec![AllowedIngress {
@@ -187,6 +189,7 @@ fn everything(scope: UserScope) -> Controls {
             require_bucket_key: true,
             forbid_sse_c: true,
             require_tls: true,
+            ..S3Encryption::default()
         }),
     }
 }

@@ -6,14 +6,17 @@ mod bucket_policy;
 mod demand;
 mod evaluate;
 mod keys;
+mod plan;
 mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use crate::api::BucketEncryption;
 pub use bucket_policy::BucketPolicy;
 pub use demand::Demand;
 pub use evaluate::evaluate;
 pub use keys::{KeyArn, KeyRef, named_keys};
+pub use plan::{Evidence, plan};
 pub use tls::PlainHttp;
 
 use super::account::AccountIdentity;
@@ -26,19 +29,6 @@ pub struct Bucket {
     pub name: String,
     /// `BucketRegion`
     pub region: String,
-}
-
-/// The default encryption of a bucket (`s3:GetBucketEncryption`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BucketEncryption {
-    /// `SSEAlgorithm` as AWS says it: `AES256`, `aws:kms`, `aws:kms:dsse`.
-    pub algorithm: String,
-    /// `KMSMasterKeyID`: a key id, key ARN, alias name or alias ARN; absent for the AWS-managed key.
-    pub kms_key_id: Option<String>,
-    /// `BucketKeyEnabled`
-    pub bucket_key_enabled: bool,
-    /// `BlockedEncryptionTypes`: empty where absent.
-    pub blocked_encryption_types: Vec<String>,
 }
 
 /// Who manages a KMS key.

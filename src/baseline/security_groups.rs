@@ -5,9 +5,11 @@
 mod allowed;
 mod evaluate;
 mod judge;
+mod plan;
 mod text;
 
 pub use evaluate::{Needs, evaluate, needs};
+pub use plan::{Evidence, plan};
 
 use std::collections::BTreeMap;
 

@@ -127,6 +127,9 @@ fn drift_entry(finding: &Finding, id: String, since: Option<Timestamp>) -> Drift
         desired: one_line(finding.desired()),
         observed: one_line(finding.observed()),
         message: one_line(finding.message()),
+        remediation: None,
+        remediation_reason: None,
+        remediation_message: None,
         since,
         stale: false,
     }

@@ -187,9 +187,7 @@ fn control_status(control: Control, assessment: &Assessment, mode: Mode) -> Cont
     let summary = assessment.summary_of(control);
     ControlStatus {
         name: control.as_str().to_owned(),
-        mode: match mode {
-            Mode::Audit => "Audit".to_owned(),
-        },
+        mode: mode.as_str().to_owned(),
         result: result_of(summary).as_str().to_owned(),
         summary: summary_status(summary),
         message: control_message(control, &assessment.findings, &assessment.coverage),
@@ -255,6 +253,7 @@ mod tests {
             coverage: Coverage::default(),
             controls: vec![Control::PasswordPolicy],
             findings,
+            snapshots: crate::baseline::plan::Snapshots::default(),
         }))
     }
 

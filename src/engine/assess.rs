@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::cloud::Cloud;
 use super::observe::{self, Scope, regions_in_scope};
 use crate::api::{AwsAccountSpec, Controls, MfaControl, RegionName};
+use crate::baseline::plan::Snapshots;
 use crate::baseline::{
     AccountIdentity, Cause, Control, Finding, Observed, Summary, mfa, password_policy, s3_encryption, security_groups,
 };
@@ -64,6 +65,8 @@ pub struct Assessment {
     pub controls: Vec<Control>,
     /// Every judged check, in a stable order.
     pub findings: Vec<Finding>,
+    /// What was observed, which plans are made from.
+    pub snapshots: Snapshots,
 }
 
 /// Why nothing could be judged.
@@ -144,25 +147,35 @@ pub async fn assess(
         regional,
     );
     let alias = alias.value().cloned().flatten();
-    let mut assessment =
-        Assessment { identity, alias, coverage: Coverage::default(), controls: Vec::new(), findings: Vec::new() };
+    let mut assessment = Assessment {
+        identity,
+        alias,
+        coverage: Coverage::default(),
+        controls: Vec::new(),
+        findings: Vec::new(),
+        snapshots: Snapshots::default(),
+    };
     if let Observed::Complete { value: regions, .. } = &scope.regions {
         assessment.coverage.regions.clone_from(&regions.judged);
         assessment.coverage.regions_not_enabled.clone_from(&regions.not_enabled);
     }
     if let (Some(desired), Some(snapshot)) = (password_policy, passwords) {
         assessment.add(Control::PasswordPolicy, password_policy::evaluate(desired, &snapshot));
+        assessment.snapshots.password_policy = Some(snapshot);
     }
     if let (Some(desired), Some(snapshot)) = (mfa, factors) {
         assessment.coverage.cover_users(desired, &snapshot);
         assessment.add(Control::Mfa, mfa::evaluate(desired, &snapshot));
+        assessment.snapshots.mfa = Some(snapshot);
     }
     if let (Some(desired), Some(snapshot)) = (security_groups, groups) {
         assessment.add(Control::SecurityGroups, security_groups::evaluate(desired, &snapshot));
+        assessment.snapshots.security_groups = Some(snapshot);
     }
     if let (Some(desired), Some(snapshot)) = (s3_encryption, buckets) {
         assessment.coverage.cover_buckets(&snapshot);
         assessment.add(Control::S3Encryption, s3_encryption::evaluate(desired, &snapshot));
+        assessment.snapshots.s3_encryption = Some(snapshot);
     }
     Ok(assessment)
 }

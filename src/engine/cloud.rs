@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::AwsAccountSpec;
-use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, MfaDevice};
+use crate::api::{AwsAccountSpec, SecurityGroupRuleValue};
+use crate::baseline::change::{Action, ResourceState};
+use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
 use crate::baseline::password_policy::PasswordPolicy;
 use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey};
 use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupRule};
@@ -36,6 +37,13 @@ impl Target {
             external_id: account.external_id.clone(),
             session_name: session_name(baseline),
         }
+    }
+
+    /// The account with its enforce role; `None` where its spec names none.
+    #[must_use]
+    pub fn to_enforce(account: &AwsAccountSpec, baseline: &str) -> Option<Self> {
+        let role_name = Some(account.enforce_role_name.clone()?);
+        Some(Self { role_name, ..Self::new(account, baseline) })
     }
 
     /// The same account, reached by whatever credentials the caller has: no role is assumed.
@@ -124,8 +132,21 @@ pub trait Cloud: Send + Sync {
     /// those of their groups.
     async fn administrators(&self) -> Observed<BTreeSet<String>>;
 
+    /// `iam:GetLoginProfile`, `iam:ListMFADevices`, `iam:ListAccessKeys`, `iam:ListServiceSpecificCredentials`,
+    /// `iam:ListSigningCertificates` and `iam:ListAttachedUserPolicies` of a user, all of them or none; `None` where
+    /// there is no such user.
+    async fn user_facts(&self, user: &IamUser) -> Observed<Option<UserFacts>>;
+    /// `iam:GetPolicy` and `iam:GetPolicyVersion` of the default version; `None` where there is no such policy.
+    async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>>;
+
     /// `ec2:DescribeSecurityGroupRules` of a region.
     async fn security_group_rules(&self, region: &str) -> Observed<Vec<SecurityGroupRule>>;
+    /// `ec2:DescribeSecurityGroupRules` of some groups of a region, whole, in both directions, by group.
+    async fn rules_of_groups(
+        &self,
+        region: &str,
+        groups: &BTreeSet<String>,
+    ) -> Observed<BTreeMap<String, Vec<SecurityGroupRuleValue>>>;
     /// `ec2:DescribeSecurityGroups` of a region.
     async fn security_groups(&self, region: &str, filter: GroupFilter) -> Observed<Vec<SecurityGroup>>;
     /// `ec2:DescribeNetworkInterfaces`, managed ones too: which of these groups are attached to one.
@@ -144,6 +165,53 @@ pub trait Cloud: Send + Sync {
     async fn bucket_logging_target(&self, bucket: &Bucket) -> Observed<Option<String>>;
     /// `kms:DescribeKey` by id, ARN or alias, in a region; `None` where there is no such key.
     async fn kms_key(&self, region: &str, key: &str) -> Observed<Option<KmsKey>>;
+}
+
+/// What AWS said to a call that changes something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was made.
+    Done,
+    /// AWS refused it: nothing was changed.
+    Refused(Cause),
+    /// It was never sent: nothing was changed.
+    NotSent(Cause),
+    /// It was sent and its answer is not known: it may have been made.
+    NotKnown(Cause),
+}
+
+/// What EC2 said to the question whether it would allow a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DryRun {
+    /// It would.
+    Allowed,
+    /// It would not.
+    Refused(Cause),
+    /// It did not say.
+    NotKnown(Cause),
+}
+
+/// The one change for which a session was opened: 900 seconds, one action on one resource, and the reads that verify it.
+///
+/// Exists only where the three switches of enforcement are on, and in `plumbline undo` with the caller's credentials.
+#[async_trait]
+pub trait CloudWriter: Send + Sync {
+    /// `sts:GetCallerIdentity` of this very session.
+    async fn identity(&self) -> Result<AccountIdentity, Cause>;
+    /// What AWS shows of the one thing that the action changes, read directly.
+    async fn state(&self, action: &Action) -> Observed<ResourceState>;
+    /// Asks EC2 beforehand; only for operations that have it.
+    async fn dry_run(&self, action: &Action) -> DryRun;
+    /// Makes the change, with one attempt.
+    async fn apply(&self, action: &Action) -> Applied;
+}
+
+/// Where sessions for changes come from.
+#[async_trait]
+pub trait WriterProvider: Send + Sync {
+    /// Opens the session for one change. The target names the account's enforce role, or none for the caller's own
+    /// credentials.
+    async fn writer(&self, target: &Target, action: &Action) -> Result<Arc<dyn CloudWriter>, Cause>;
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ mod tests {
             coverage: Coverage::default(),
             controls: vec![Control::SecurityGroups],
             findings: vec![Finding::fail(rule, "nothing", "tcp 22", at())],
+            snapshots: crate::baseline::plan::Snapshots::default(),
         }
     }
 

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::cloud::{Cloud, GroupFilter, Region};
-use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, MfaDevice};
+use crate::api::SecurityGroupRuleValue;
+use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
 use crate::baseline::password_policy::PasswordPolicy;
 use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey};
 use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupRule};
@@ -52,6 +53,10 @@ pub(crate) struct FakeCloud {
     pub(crate) mfa_devices: BTreeMap<String, Observed<Vec<MfaDevice>>>,
     pub(crate) root_has_virtual_mfa: Option<Observed<bool>>,
     pub(crate) administrators: Option<Observed<BTreeSet<String>>>,
+    pub(crate) user_facts: BTreeMap<String, Observed<Option<UserFacts>>>,
+    pub(crate) managed_policies: BTreeMap<String, Observed<Option<ManagedPolicy>>>,
+    /// By region, then by group.
+    pub(crate) group_rules: BTreeMap<String, Observed<BTreeMap<String, Vec<SecurityGroupRuleValue>>>>,
     pub(crate) rules: BTreeMap<String, Observed<Vec<SecurityGroupRule>>>,
     pub(crate) groups: BTreeMap<String, Observed<Vec<SecurityGroup>>>,
     pub(crate) attached: BTreeMap<String, Observed<BTreeSet<String>>>,
@@ -136,6 +141,26 @@ impl Cloud for FakeCloud {
     async fn administrators(&self) -> Observed<BTreeSet<String>> {
         self.log("GetAccountAuthorizationDetails");
         answer(self.administrators.as_ref())
+    }
+
+    async fn user_facts(&self, user: &IamUser) -> Observed<Option<UserFacts>> {
+        self.log(format!("UserFacts {}", user.name));
+        answer(self.user_facts.get(&user.name))
+    }
+
+    async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>> {
+        self.log(format!("GetPolicy {arn}"));
+        answer(self.managed_policies.get(arn))
+    }
+
+    async fn rules_of_groups(
+        &self,
+        region: &str,
+        groups: &BTreeSet<String>,
+    ) -> Observed<BTreeMap<String, Vec<SecurityGroupRuleValue>>> {
+        self.log(format!("DescribeSecurityGroupRules {region} {groups:?}"));
+        answer(self.group_rules.get(region))
+            .map(|rules| rules.into_iter().filter(|(group, _)| groups.contains(group)).collect::<BTreeMap<_, _>>())
     }
 
     async fn security_group_rules(&self, region: &str) -> Observed<Vec<SecurityGroupRule>> {

@@ -80,6 +80,7 @@ fn assessment(findings: Vec<Finding>) -> Assessment {
         },
         controls: Control::ALL.to_vec(),
         findings,
+        snapshots: crate::baseline::plan::Snapshots::default(),
     }
 }
 

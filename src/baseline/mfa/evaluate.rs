@@ -7,7 +7,7 @@ use crate::baseline::finding::Finding;
 /// Judges root and users, sorted by check and resource.
 #[must_use]
 pub fn evaluate(desired: &MfaControl, snapshot: &Snapshot) -> Vec<Finding> {
-    let MfaControl { root_user, users } = desired;
+    let MfaControl { mode: _, root_user, users, deny_policy_name: _ } = desired;
     let root = root_user.as_ref().map(|asked| root::judge(asked, snapshot));
     let users = users.as_ref().map(|asked| users::judge(asked, snapshot));
     let mut findings: Vec<_> = root.into_iter().chain(users).flatten().collect();
@@ -158,9 +158,16 @@ mod tests {
         });
         let scope =
             prop_oneof![Just(UserScope::ConsoleUsers), Just(UserScope::PrivilegedUsers), Just(UserScope::AllUsers)];
-        let users = (scope, any::<bool>())
-            .prop_map(|(scope, require_phishing_resistant)| UserMfa { scope, require_phishing_resistant });
-        (prop::option::of(root), prop::option::of(users)).prop_map(|(root_user, users)| MfaControl { root_user, users })
+        let users = (scope, any::<bool>()).prop_map(|(scope, require_phishing_resistant)| UserMfa {
+            scope,
+            require_phishing_resistant,
+            ..UserMfa::default()
+        });
+        (prop::option::of(root), prop::option::of(users)).prop_map(|(root_user, users)| MfaControl {
+            root_user,
+            users,
+            ..MfaControl::default()
+        })
     }
 
     /// Observes a world as the engine does: what is needed, then user by user what is asked for.
@@ -234,7 +241,7 @@ mod tests {
         let users = [
             UserMfa { require_phishing_resistant: true, ..users.clone() },
             UserMfa { scope: UserScope::AllUsers, ..users.clone() },
-            UserMfa { scope: UserScope::AllUsers, require_phishing_resistant: true },
+            UserMfa { scope: UserScope::AllUsers, require_phishing_resistant: true, ..users.clone() },
         ];
         let of_root = root.map(|root| MfaControl { root_user: Some(root), ..desired.clone() });
         let of_users = users.map(|users| MfaControl { users: Some(users), ..desired.clone() });

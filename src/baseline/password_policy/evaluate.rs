@@ -74,6 +74,7 @@ fn finding(comparison: Comparison, resource: &str, aws_default: bool, at: Timest
 /// The comparisons that the spec asks for, in the order of the catalogue.
 fn comparisons(desired: &PasswordPolicyControl, live: &PasswordPolicy) -> Vec<Comparison> {
     let PasswordPolicyControl {
+        mode: _,
         minimum_password_length,
         require_uppercase_characters,
         require_lowercase_characters,
@@ -82,6 +83,7 @@ fn comparisons(desired: &PasswordPolicyControl, live: &PasswordPolicy) -> Vec<Co
         password_reuse_prevention,
         max_password_age,
         allow_users_to_change_password,
+        acknowledge_expiring_passwords: _,
     } = desired;
     let flag = |asked: &bool, live: bool, check, field| {
         asked.then(|| Comparison {
@@ -280,6 +282,7 @@ mod tests {
             password_reuse_prevention: reuse,
             max_password_age: age,
             allow_users_to_change_password: flags[4],
+            ..PasswordPolicyControl::default()
         })
     }
 
@@ -308,6 +311,7 @@ mod tests {
             password_reuse_prevention: a.password_reuse_prevention.max(b.password_reuse_prevention),
             max_password_age: a.max_password_age.into_iter().chain(b.max_password_age).min(),
             allow_users_to_change_password: a.allow_users_to_change_password || b.allow_users_to_change_password,
+            ..PasswordPolicyControl::default()
         }
     }
 

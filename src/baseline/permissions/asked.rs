@@ -55,7 +55,8 @@ impl Asked {
 
     /// What the part of the MFA control that concerns root, or users, needs alone.
     fn mfa_needs(&self, root_user: Option<&RootUser>, users: Option<&UserMfa>) -> Needs {
-        Needs::of(&MfaControl { root_user: root_user.cloned(), users: users.cloned() }, &self.account)
+        let control = MfaControl { root_user: root_user.cloned(), users: users.cloned(), ..MfaControl::default() };
+        Needs::of(&control, &self.account)
     }
 
     /// The checks of root for which the report is read: each is asked about alone.

@@ -13,12 +13,14 @@ impl Demand<'_> {
     #[must_use]
     pub fn checks(self) -> Vec<(Check, &'static str)> {
         let Self(S3Encryption {
+            mode: _,
             minimum_algorithm,
             require_customer_managed_key,
             kms_keys,
             require_bucket_key,
             forbid_sse_c,
             require_tls,
+            allow_kms_migration: _,
         }) = self;
         let key_field = if kms_keys.is_some() { "kmsKeys" } else { "requireCustomerManagedKey" };
         [

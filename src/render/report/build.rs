@@ -24,7 +24,7 @@ impl BaselineReport {
     }
 
     fn assessed(baseline: String, account: AccountReport, evaluated_at: Timestamp, assessment: Assessment) -> Self {
-        let Assessment { identity: _, alias: _, coverage, controls, mut findings } = assessment;
+        let Assessment { identity: _, alias: _, coverage, controls, mut findings, snapshots: _ } = assessment;
         findings.sort_by(|a, b| a.subject().cmp(b.subject()));
         let summary = Summary::of(&findings);
         Self {

@@ -446,6 +446,7 @@ fn specs() -> impl Strategy<Value = (S3Encryption, S3Encryption)> {
                 require_bucket_key: flag(1),
                 forbid_sse_c: flag(2),
                 require_tls: flag(3),
+                ..S3Encryption::default()
             }
         };
         (of(weak, some, false), of(strong, fewer, true))

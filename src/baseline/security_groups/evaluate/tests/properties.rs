@@ -112,6 +112,7 @@ fn any_desired() -> impl Strategy<Value = SecurityGroupsControl> {
         judge_icmp,
         public_threshold: Some(PublicThreshold { ipv4_prefix_length: 30, ipv6_prefix_length: 127 }),
         require_empty_default_group: false,
+        ..SecurityGroupsControl::default()
     })
 }
 
@@ -380,6 +381,7 @@ proptest! {
                 ipv6_prefix_length: thresholds.1,
             }),
             require_empty_default_group: true,
+            ..SecurityGroupsControl::default()
         };
         let rules: Vec<SecurityGroupRule> = rules.collect();
         let count = rules.len();

@@ -1,0 +1,261 @@
+//! From a plan to the changes that may be started now, and what holds the others back. No IO, no clock.
+//!
+//! The plan says what is right, this says when: sizes, consent, windows, rates, failures. Nothing here changes what a
+//! plan contains.
+
+mod window;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::history::{FAILURES, History, RATE_PERIOD};
+use super::plan::Plan;
+use crate::api::{ApprovalMode, Enforcement, RecordedBaseline};
+
+/// Why nothing, or not everything, may be started now. The words are reasons of the condition `EnforcementBlocked`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "documented where conditions have their reasons")]
+pub enum BlockReason {
+    NotEnabled,
+    NoEnforceRole,
+    ExternalIdNotEnforced,
+    Conflict,
+    Unsettled,
+    EvaluatedOnly,
+    TooManyFailures,
+    ApprovalRequired,
+    OutsideWindow,
+    ChangeBudgetExhausted,
+    MissingPermission,
+    Contested,
+    NotRecorded,
+}
+
+/// What holds changes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// In one word.
+    pub reason: BlockReason,
+    /// In a sentence without a period, with what to do.
+    pub message: String,
+    /// When it passes by itself, where it does.
+    pub until: Option<Timestamp>,
+}
+
+/// Consent that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// The name of the `PlanApproval`.
+    pub name: String,
+    /// The digest that it names.
+    pub digest: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When it was first used, and the meanings that it covers since then.
+    pub used: Option<(Timestamp, BTreeSet<String>)>,
+}
+
+/// What decides when changes may be started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms<'a> {
+    /// The moment.
+    pub now: Timestamp,
+    /// The baseline's settings.
+    pub enforcement: &'a Enforcement,
+    /// The baseline as it stands.
+    pub baseline: &'a RecordedBaseline,
+    /// The account's records, of all baselines.
+    pub history: &'a History,
+    /// How many changes the whole operator may make within an hour.
+    pub operator_changes_per_hour: usize,
+    /// When changes were made within the last hour, in all accounts, oldest first.
+    pub operator_changes: &'a [Timestamp],
+    /// Consent for this baseline.
+    pub consents: &'a [Consent],
+    /// Another baseline for the same account, where one of them would enforce.
+    pub conflict: Option<&'a str>,
+    /// `--enforce`
+    pub enabled: bool,
+    /// Whether the account names a role for it.
+    pub has_enforce_role: bool,
+    /// Why the account's roles are not safe to use, where that is checked and found.
+    pub external_id_not_enforced: Option<&'a str>,
+    /// Whether this spec was evaluated by this version before.
+    pub evaluated_before: bool,
+}
+
+/// What may be started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// Indexes into the plan's changes, in order.
+    pub start: Vec<usize>,
+    /// What holds back the others, or all.
+    pub block: Option<Block>,
+    /// The consent that covers what is started, where one was needed.
+    pub approval: Option<String>,
+}
+
+impl BlockReason {
+    /// The word as it stands in the condition.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotEnabled => "NotEnabled",
+            Self::NoEnforceRole => "NoEnforceRole",
+            Self::ExternalIdNotEnforced => "ExternalIdNotEnforced",
+            Self::Conflict => "Conflict",
+            Self::Unsettled => "Unsettled",
+            Self::EvaluatedOnly => "EvaluatedOnly",
+            Self::TooManyFailures => "TooManyFailures",
+            Self::ApprovalRequired => "ApprovalRequired",
+            Self::OutsideWindow => "OutsideWindow",
+            Self::ChangeBudgetExhausted => "ChangeBudgetExhausted",
+            Self::MissingPermission => "MissingPermission",
+            Self::Contested => "Contested",
+            Self::NotRecorded => "NotRecorded",
+        }
+    }
+}
+
+fn block(reason: BlockReason, message: impl Into<String>, until: Option<Timestamp>) -> Block {
+    Block { reason, message: message.into(), until }
+}
+
+/// Decides what of a plan may be started now. The first thing in the way is the one that is named.
+#[must_use]
+pub fn admit(plan: &Plan, terms: &Terms<'_>) -> Admission {
+    let blocked = |block| Admission { block: Some(block), ..Admission::default() };
+    if let Some(block) = standing_block(terms) {
+        return blocked(block);
+    }
+    let Some(digest) = &plan.digest else { return Admission::default() };
+    if !terms.evaluated_before {
+        let message = "this spec is evaluated by this version for the first time: changes start with the next look";
+        return blocked(block(BlockReason::EvaluatedOnly, message, None));
+    }
+    let (covered, approval) = match consent(plan, digest, terms) {
+        Ok(covered) => covered,
+        Err(block) => return blocked(block),
+    };
+    if let Some(windows) = &terms.enforcement.windows {
+        match window::open(windows, terms.now) {
+            Ok(true) => {}
+            Ok(false) => {
+                let next = window::next_opening(windows, terms.now);
+                let when = next.map_or_else(String::new, |at| format!(", the next one opens at {at}"));
+                return blocked(block(BlockReason::OutsideWindow, format!("no window is open{when}"), next));
+            }
+            Err(error) => return blocked(block(BlockReason::OutsideWindow, error, None)),
+        }
+    }
+    let allowance = allowance(terms);
+    let waiting = covered.len().saturating_sub(allowance.now);
+    let start = covered.into_iter().take(allowance.now).collect();
+    let block = (waiting > 0).then(|| {
+        let until = allowance.next.map_or_else(String::new, |at| format!(" until {at}"));
+        let message = format!("{waiting} changes wait{until}: {}", allowance.why);
+        block(BlockReason::ChangeBudgetExhausted, message, allowance.next)
+    });
+    Admission { start, block, approval }
+}
+
+/// What is in the way whatever the plan is.
+fn standing_block(terms: &Terms<'_>) -> Option<Block> {
+    let failures = terms.history.failures(terms.baseline);
+    if !terms.enabled {
+        let message = "this operator runs without --enforce: nothing is changed";
+        Some(block(BlockReason::NotEnabled, message, None))
+    } else if !terms.has_enforce_role {
+        let message = "the AwsAccount names no enforceRoleName: nothing in the account is changed";
+        Some(block(BlockReason::NoEnforceRole, message, None))
+    } else if let Some(why) = terms.external_id_not_enforced {
+        Some(block(BlockReason::ExternalIdNotEnforced, why, None))
+    } else if let Some(other) = terms.conflict {
+        let message = format!("AccountBaseline {other} is for the same account: neither enforces, remove one");
+        Some(block(BlockReason::Conflict, message, None))
+    } else if let Some(record) = terms.history.unsettled().next() {
+        let message = format!("what became of ChangeRecord {} is not known yet: it is settled first", record.name);
+        Some(block(BlockReason::Unsettled, message, None))
+    } else if failures.len() >= FAILURES {
+        let last = failures.iter().max_by_key(|record| record.claimed_at);
+        let why = last.and_then(|record| record.settled.as_ref()).map_or("", |settled| settled.message.as_str());
+        let message = format!(
+            "{} changes failed, the last one because {why}; edit the spec, or set the annotation \
+             plumbline.dev/requestedAt, to go on",
+            failures.len()
+        );
+        Some(block(BlockReason::TooManyFailures, message, None))
+    } else {
+        None
+    }
+}
+
+/// Which changes need no consent or have it, and whose.
+fn consent(plan: &Plan, digest: &str, terms: &Terms<'_>) -> Result<(Vec<usize>, Option<String>), Block> {
+    let size = plan.changes.len();
+    let largest = usize::try_from(terms.enforcement.max_plan_size).unwrap_or_default();
+    let needed = match terms.enforcement.approval {
+        ApprovalMode::Always => true,
+        ApprovalMode::WhenOverSize => size > largest,
+    };
+    let valid = terms.consents.iter().filter(|consent| terms.now < consent.expires_at);
+    let covers = |consent: &&Consent| -> Vec<usize> {
+        let indexes = plan.meanings.iter().enumerate();
+        match &consent.used {
+            // Used once: what was made under it, or again since, needs new consent.
+            Some((since, meanings)) => indexes
+                .filter(|(_, meaning)| meanings.contains(*meaning) && !made_since(terms.history, meaning, *since))
+                .map(|(index, _)| index)
+                .collect(),
+            None if consent.digest == digest => indexes.map(|(index, _)| index).collect(),
+            None => Vec::new(),
+        }
+    };
+    let best = valid.map(|consent| (covers(&consent), consent)).max_by_key(|(covered, _)| covered.len());
+    match best {
+        Some((covered, consent)) if !covered.is_empty() => Ok((covered, Some(consent.name.clone()))),
+        _ if !needed => Ok(((0..size).collect(), None)),
+        _ => {
+            let why = match terms.enforcement.approval {
+                ApprovalMode::Always => "every plan needs consent".to_owned(),
+                ApprovalMode::WhenOverSize => format!("it has {size} changes and maxPlanSize is {largest}"),
+            };
+            let message = format!("plan {digest} waits for a PlanApproval: {why}");
+            Err(block(BlockReason::ApprovalRequired, message, None))
+        }
+    }
+}
+
+fn made_since(history: &History, meaning: &str, since: Timestamp) -> bool {
+    history.0.iter().any(|record| record.meaning == meaning && record.counts() && record.claimed_at >= since)
+}
+
+/// How many changes may be started now.
+struct Allowance {
+    now: usize,
+    next: Option<Timestamp>,
+    why: String,
+}
+
+fn allowance(terms: &Terms<'_>) -> Allowance {
+    let rate = usize::try_from(terms.enforcement.max_changes_per_hour).unwrap_or_default();
+    let made = terms.history.within_rate_period(terms.now);
+    let (of_account, next_of_account) = left(rate, &made);
+    let (of_operator, next_of_operator) = left(terms.operator_changes_per_hour, terms.operator_changes);
+    if of_account <= of_operator {
+        let why = format!("maxChangesPerHour is {rate}");
+        Allowance { now: of_account, next: next_of_account, why }
+    } else {
+        let why = format!("the operator makes {} changes an hour at most", terms.operator_changes_per_hour);
+        Allowance { now: of_operator, next: next_of_operator, why }
+    }
+}
+
+/// How many of a rate are left, and when the next one will be, after those that are left were used now.
+fn left(rate: usize, made: &[Timestamp]) -> (usize, Option<Timestamp>) {
+    let left = rate.saturating_sub(made.len());
+    let oldest_that_counts = made.iter().rev().nth(rate.saturating_sub(1)).or(made.first());
+    let next = oldest_that_counts.and_then(|at| at.checked_add(RATE_PERIOD).ok());
+    (left, next)
+}

@@ -1,0 +1,55 @@
+//! What is known of one user from direct reads, and whether such a user may be denied everything without MFA. No IO.
+
+use crate::baseline::remediation::HoldReason;
+
+/// A user as AWS's API shows it now: nothing here comes from the credential report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one answer of AWS")]
+pub struct UserFacts {
+    /// The user's ARN.
+    pub arn: String,
+    /// Whether the user has a console password (`iam:GetLoginProfile`).
+    pub has_login_profile: bool,
+    /// Whether the password must be changed at the next sign-in (`PasswordResetRequired`).
+    pub password_reset_required: bool,
+    /// Whether the user has an MFA device of any kind.
+    pub has_mfa_device: bool,
+    /// Whether an access key is active.
+    pub has_active_access_key: bool,
+    /// Whether a service-specific credential or a signing certificate is active.
+    pub has_other_credential: bool,
+    /// The ARNs of the managed policies that are attached to the user.
+    pub attached_policies: Vec<String>,
+}
+
+/// A managed policy with its default version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagedPolicy {
+    /// The ARN.
+    pub arn: String,
+    /// The default version's id, such as `v3`.
+    pub version_id: String,
+    /// The default version's document, decoded.
+    pub document: String,
+}
+
+impl UserFacts {
+    /// Why such a user must not be denied, whatever the spec says; `None` where these facts allow it.
+    #[must_use]
+    pub fn refusal(&self) -> Option<(HoldReason, String)> {
+        let user = self.arn.rsplit('/').next().unwrap_or_default();
+        if !self.has_login_profile {
+            Some((HoldReason::NoConsolePassword, format!("{user} has no console password any more")))
+        } else if self.has_mfa_device {
+            Some((HoldReason::NoConsolePassword, format!("{user} has an MFA device by now")))
+        } else if self.has_active_access_key || self.has_other_credential {
+            let message = format!("{user} has an active access key or another credential, which a deny would break");
+            Some((HoldReason::ActiveCredentials, message))
+        } else if self.password_reset_required {
+            let message = format!("{user} must change the password first: a deny would lock the user out");
+            Some((HoldReason::PasswordMustChange, message))
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! From failing findings of the control to the changes that answer them, and why the others are held. No IO.
+
+use super::Snapshot;
+use crate::api::SecurityGroupsControl;
+use crate::baseline::finding::Finding;
+use crate::baseline::plan::{Circumstances, ControlPlan};
+
+/// What is read beside the snapshot to plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {}
+
+/// Plans the control.
+#[must_use]
+pub fn plan(
+    _desired: &SecurityGroupsControl,
+    _failing: &[&Finding],
+    _snapshot: &Snapshot,
+    _evidence: &Evidence,
+    _circumstances: &Circumstances,
+) -> ControlPlan {
+    ControlPlan::default()
+}
