@@ -30,6 +30,10 @@
 //!     reportMfaActive: false           # what the credential report says, where it lags behind
 //!     reportPasswordEnabled: false     # the same of the password
 //!     missingFromReport: false
+//!     passwordChangedDaysAgo: 200      # absent: when the user was created
+//!     passwordResetRequired: false
+//!     serviceSpecificCredential: false # an active one
+//!     notAllowed: [iam:EnableMFADevice]  # what SimulatePrincipalPolicy denies; everything else it allows
 //! prefixLists: {eu-west-1: [{name: partners, cidrs: [192.0.2.0/24]}]}
 //! securityGroups:
 //!   eu-west-1:
@@ -52,6 +56,8 @@
 //!     website: true
 //!     publicAccessBlock: true
 //!     logsTo: logs-$ACCOUNT
+//!     tags: {team: shop}
+//!     replicates: true                 # without KMS settings
 //! ```
 
 mod client;
@@ -152,12 +158,17 @@ fn claim(upstream: &str, account: &str) -> anyhow::Result<()> {
 
 /// What the proxy has to know, because the emulator cannot hold it.
 fn declaration(document: &Document, now: Timestamp) -> Account {
+    let days_ago = |days: u32| now - SignedDuration::from_hours(24 * i64::from(days));
     let state = |user: &document::User| UserState {
-        created: user.created_days_ago.map(|days| now - SignedDuration::from_hours(24 * i64::from(days))),
+        created: user.created_days_ago.map(days_ago),
         password_last_used: user.password_last_used,
         report_mfa_active: user.report_mfa_active,
         report_password_enabled: user.report_password_enabled,
         missing_from_report: user.missing_from_report,
+        password_changed: user.password_changed_days_ago.map(days_ago),
+        password_reset_required: user.password_reset_required,
+        service_specific_credential: user.service_specific_credential,
+        not_allowed: user.not_allowed.clone(),
     };
     Account {
         regions: document.regions.clone(),

@@ -88,6 +88,14 @@ pub struct UserState {
     pub report_password_enabled: Option<bool>,
     /// Whether the credential report was made before the user was.
     pub missing_from_report: bool,
+    /// When the password was last changed, where not at the user's creation.
+    pub password_changed: Option<Timestamp>,
+    /// Whether the password must be changed at the next sign-in.
+    pub password_reset_required: bool,
+    /// Whether the user has an active service-specific credential.
+    pub service_specific_credential: bool,
+    /// The actions that nothing allows the user; all others count as allowed.
+    pub not_allowed: Vec<String>,
 }
 
 /// Who signs with an access key.

@@ -44,6 +44,8 @@ pub(crate) fn before(known: Known<'_>) -> Option<Answer> {
         ("sts", "AssumeRole") => sts::refuse_unless_trusted(known),
         ("sts", "GetCallerIdentity") => sts::identity_of_registered_key(known),
         ("iam", "UpdateAccountPasswordPolicy") => iam::validate_password_policy(known),
+        ("iam", "ListServiceSpecificCredentials") => iam::service_specific_credentials(known),
+        ("iam", "SimulatePrincipalPolicy") => iam::simulate_principal_policy(known),
         ("ec2", _) => ec2::refuse_disabled_region(known),
         ("s3", _) => s3::redirect_to_region(known).or_else(|| s3::refuse_other_owner(known)),
         _ => None,
@@ -78,15 +80,15 @@ pub(crate) fn after(known: Known<'_>, answer: Answer) -> anyhow::Result<Answer> 
         ("iam", "ListVirtualMFADevices") => return iam::add_root_device(known, &answer),
         ("iam", "GenerateCredentialReport") => report::remember_generation(known, &answer)?,
         ("iam", "GetCredentialReport") => return report::correct(known, &answer),
-        ("iam", "ListUsers" | "GetUser" | "GetLoginProfile" | "GetAccountAuthorizationDetails") => {
-            return iam::add_dates(known, &answer);
-        }
+        ("iam", "ListUsers" | "GetUser" | "GetAccountAuthorizationDetails") => return iam::add_dates(known, &answer),
+        ("iam", "GetLoginProfile") => return iam::add_reset_required(known, &iam::add_dates(known, &answer)?),
         ("ec2", "DescribeRegions") => return ec2::mark_regions(known, &answer),
         ("ec2", "DescribeSecurityGroupRules") => return ec2::add_owner(known, &answer),
         ("kms", "DescribeKey") => return kms::correct_key(known, &answer),
         ("s3", "ListBuckets") => return s3::add_regions(known, &answer),
         ("s3", "CreateBucket") => s3::remember_region(known),
         ("s3", "PutBucketEncryption") => s3::remember_blocked_types(known)?,
+        ("s3", "DeleteBucketEncryption") => s3::forget_blocked_types(known),
         ("s3", "GetBucketEncryption") => return s3::add_blocked_types(known, &answer),
         _ => {}
     }

@@ -127,6 +127,8 @@ pub enum Action {
     DropAnswer,
     /// Nothing happens until the caller hangs up.
     Hang,
+    /// The server acts, then nothing happens until the caller hangs up.
+    HangAnswer,
     /// Lists come in pages of this size at most.
     Paginate {
         /// Items a page.

@@ -154,6 +154,11 @@ impl Handling<'_> {
             Action::Html => shape::html(),
             Action::Reset => return Err(Cut),
             Action::Hang => std::future::pending().await,
+            Action::HangAnswer => {
+                self.act().await;
+                recording.fault("HungAfterActing".to_owned());
+                std::future::pending().await
+            }
             Action::DropAnswer => {
                 self.act().await;
                 return Err(Cut);

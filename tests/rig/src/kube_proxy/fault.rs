@@ -67,6 +67,8 @@ pub enum Action {
     DropAnswer,
     /// Nothing happens until the caller hangs up.
     Hang,
+    /// The server acts, then nothing happens until the caller hangs up.
+    HangAnswer,
     /// The server does not see the call; a `Status` with this code is the answer.
     Status(u16),
     /// For a watch: what the server says when the version that it shall start from is too old, error 410 as an event.

@@ -91,11 +91,17 @@ impl Shared {
                 return answer(200, Full::new(list).map_err(|never| match never {}).boxed_unsync());
             }
             Action::Delay(delay) => tokio::time::sleep(delay).await,
-            Action::Pass | Action::DropAnswer => {}
+            Action::Pass | Action::DropAnswer | Action::HangAnswer => {}
         }
         let response = pass(client, request).await;
         if action == Action::DropAnswer {
             return Err(Cut);
+        }
+        if action == Action::HangAnswer {
+            // What the server did is done only with its whole answer.
+            response.map_err(|_| Cut)?.into_body().collect().await.map_err(|_| Cut)?;
+            recording.fault("HungAfterActing".to_owned());
+            return std::future::pending().await;
         }
         match response {
             Ok(response) if call.verb == "watch" => Ok(self.watched(call.resource, response, recording)),

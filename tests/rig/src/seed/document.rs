@@ -104,6 +104,10 @@ pub(super) struct User {
     pub(super) report_mfa_active: Option<bool>,
     pub(super) report_password_enabled: Option<bool>,
     pub(super) missing_from_report: bool,
+    pub(super) password_changed_days_ago: Option<u32>,
+    pub(super) password_reset_required: bool,
+    pub(super) service_specific_credential: bool,
+    pub(super) not_allowed: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -190,6 +194,10 @@ pub(super) struct Bucket {
     pub(super) public_access_block: bool,
     /// The bucket that gets this one's server access logs.
     pub(super) logs_to: Option<String>,
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) replicates: bool,
 }
 
 #[derive(Debug, Deserialize)]

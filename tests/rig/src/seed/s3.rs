@@ -77,12 +77,41 @@ async fn configure(client: &Client, bucket: &Bucket, seeded: &Seeded) -> anyhow:
         let fields = fields.map(|field| Element::with_text(field, true)).to_vec();
         put("publicAccessBlock", XML, document("PublicAccessBlockConfiguration", fields)).await?;
     }
+    if !bucket.tags.is_empty() {
+        let tag = |(key, value): (&String, &String)| {
+            Element::with_children("Tag", vec![Element::with_text("Key", key), Element::with_text("Value", value)])
+        };
+        let set = Element::with_children("TagSet", bucket.tags.iter().map(tag).collect());
+        put("tagging", XML, document("Tagging", vec![set])).await?;
+    }
+    if bucket.replicates {
+        let versioned = document("VersioningConfiguration", vec![Element::with_text("Status", "Enabled")]);
+        put("versioning", XML, versioned).await?;
+        put("replication", XML, replication_document(&client.account, &bucket.name)).await?;
+    }
     if let Some(target) = &bucket.logs_to {
         let fields = vec![Element::with_text("TargetBucket", target), Element::with_text("TargetPrefix", "logs/")];
         let enabled = Element::with_children("LoggingEnabled", fields);
         put("logging", XML, document("BucketLoggingStatus", vec![enabled])).await?;
     }
     Ok(())
+}
+
+/// To itself: the emulator asks no more than that the target exists.
+fn replication_document(account: &str, bucket: &str) -> String {
+    let target = Element::with_text("Bucket", format!("arn:aws:s3:::{bucket}"));
+    let rule = Element::with_children(
+        "Rule",
+        vec![
+            Element::with_text("Status", "Enabled"),
+            Element::with_text("Priority", 1),
+            Element::with_children("Filter", vec![Element::with_text("Prefix", "")]),
+            Element::with_children("DeleteMarkerReplication", vec![Element::with_text("Status", "Disabled")]),
+            Element::with_children("Destination", vec![target]),
+        ],
+    );
+    let role = Element::with_text("Role", format!("arn:aws:iam::{account}:role/replication"));
+    document("ReplicationConfiguration", vec![role, rule])
 }
 
 fn encryption_document(encryption: &Encryption, seeded: &Seeded) -> String {

@@ -91,6 +91,67 @@ pub(super) fn add_root_device(known: Known<'_>, answer: &Answer) -> anyhow::Resu
     Ok(answer.with_xml(&root))
 }
 
+/// Service-specific credentials: "`ListServiceSpecificCredentials`" in the IAM API reference; moto lacks them.
+pub(super) fn service_specific_credentials(known: Known<'_>) -> Option<Answer> {
+    let user = known.parameter("UserName")?;
+    let has_one = known.account().users.get(user).is_some_and(|user| user.service_specific_credential);
+    let one = Element::with_children(
+        "member",
+        vec![
+            Element::with_text("UserName", user),
+            Element::with_text("Status", "Active"),
+            Element::with_text("ServiceUserName", format!("{user}-at-{}", known.caller.account)),
+            Element::with_text("CreateDate", "2020-01-01T00:00:00Z"),
+            Element::with_text("ServiceSpecificCredentialId", "ACCAEXAMPLE123EXAMPLE"),
+            Element::with_text("ServiceName", "codecommit.amazonaws.com"),
+        ],
+    );
+    let all = Element::with_children("ServiceSpecificCredentials", if has_one { vec![one] } else { Vec::new() });
+    Some(result("ListServiceSpecificCredentials", vec![all]))
+}
+
+/// Which actions a user's policies allow: "`SimulatePrincipalPolicy`" in the IAM API reference; moto lacks it. Here a
+/// user is allowed everything but what was declared, and denied by nothing else.
+pub(super) fn simulate_principal_policy(known: Known<'_>) -> Option<Answer> {
+    let user = known.parameter("PolicySourceArn")?.rsplit('/').next().unwrap_or_default();
+    let not_allowed = known.account().users.get(user).map(|user| user.not_allowed.clone()).unwrap_or_default();
+    let parameters = known.request.parameters.0.iter();
+    let actions = parameters.filter(|(name, _)| name.starts_with("ActionNames.member."));
+    let results = actions.map(|(_, action)| {
+        let decision = if not_allowed.contains(action) { "implicitDeny" } else { "allowed" };
+        Element::with_children(
+            "member",
+            vec![
+                Element::with_text("EvalActionName", action),
+                Element::with_text("EvalResourceName", "*"),
+                Element::with_text("EvalDecision", decision),
+            ],
+        )
+    });
+    let results = Element::with_children("EvaluationResults", results.collect());
+    Some(result("SimulatePrincipalPolicy", vec![results, Element::with_text("IsTruncated", false)]))
+}
+
+fn result(operation: &str, fields: Vec<Element>) -> Answer {
+    let inner = Element::with_children(&format!("{operation}Result"), fields);
+    let mut root = Element::with_children(&format!("{operation}Response"), vec![inner]);
+    root.attributes = vec![("xmlns".to_owned(), "https://iam.amazonaws.com/doc/2010-05-08/".to_owned())];
+    Answer::new(200, "text/xml", root.to_document())
+}
+
+/// Whether a password must be changed first: "`LoginProfile`" in the IAM API reference; moto forgets it.
+pub(super) fn add_reset_required(known: Known<'_>, answer: &Answer) -> anyhow::Result<Answer> {
+    let users = known.account().users;
+    let mut root = answer.parse()?;
+    if let Some(profile) = root.find_mut("LoginProfile")
+        && let Some(user) = profile.child_text("UserName").and_then(|name| users.get(name))
+        && user.password_reset_required
+    {
+        profile.set_child("PasswordResetRequired", "true");
+    }
+    Ok(answer.with_xml(&root))
+}
+
 /// Declared dates of creation and last use: "`User`" in the IAM API reference; moto knows only now and never.
 pub(super) fn add_dates(known: Known<'_>, answer: &Answer) -> anyhow::Result<Answer> {
     let users = known.account().users;

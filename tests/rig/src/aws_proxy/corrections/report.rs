@@ -97,7 +97,7 @@ impl Row {
             self.set("password_enabled", enabled);
         }
         if self.get("password_enabled") == "true" {
-            let changed = self.get("user_creation_time").to_owned();
+            let changed = user.password_changed.map_or_else(|| self.get("user_creation_time").to_owned(), date);
             self.set("password_last_changed", changed);
             self.set("password_last_used", user.password_last_used.map_or("no_information".to_owned(), date));
         } else {

@@ -105,6 +105,13 @@ pub(super) fn remember_blocked_types(known: Known<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Forgets what was said of blocked types: the call resets the whole rule.
+pub(super) fn forget_blocked_types(known: Known<'_>) {
+    if let Some(bucket) = &known.request.resource {
+        lock(known.state).blocked_encryption.remove(bucket);
+    }
+}
+
 /// Adds the blocked types that were put: "`BlockedEncryptionTypes`" in the S3 API reference; moto drops them.
 pub(super) fn add_blocked_types(known: Known<'_>, answer: &Answer) -> anyhow::Result<Answer> {
     let state = lock(known.state);
