@@ -3,13 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use plumbline::api::{AccountBaseline, AwsAccount, Condition, DriftEntry};
+use plumbline_rig::aws_proxy::ProxyOptions;
 use plumbline_rig::aws_rig::AwsRig;
 use plumbline_rig::controlplane::{ControlPlane, manifests, tools};
 use plumbline_rig::seed::Seeded;
@@ -23,7 +25,7 @@ use tokio::sync::OnceCell;
 pub(crate) const PLUMBLINE: &str = env!("CARGO_BIN_EXE_plumbline");
 
 /// How long a test waits for something that should take a second; two cores carry all tests at once.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The account whose credentials the operator has.
 const OPERATORS_ACCOUNT: &str = "111111111111";
@@ -74,6 +76,8 @@ pub(crate) struct World {
     pub(crate) client: Client,
     /// Starts every name of this test's objects, and is the label of its accounts.
     pub(crate) id: String,
+    /// Numbers the calls of all proxies of this test.
+    pub(crate) sequence: Arc<AtomicU64>,
     kubeconfig: PathBuf,
     dir: tempfile::TempDir,
 }
@@ -86,8 +90,11 @@ impl World {
     /// On a control plane that is not everybody's.
     pub(crate) async fn on(cluster: &ControlPlane) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
+        let sequence = Arc::new(AtomicU64::new(0));
+        let options = ProxyOptions { sequence: Some(Arc::clone(&sequence)), ..ProxyOptions::default() };
         Self {
-            aws: AwsRig::start().await.unwrap(),
+            aws: AwsRig::with(options).await.unwrap(),
+            sequence,
             client: cluster.admin_client().await.unwrap(),
             id: format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed)),
             kubeconfig: cluster.service_account_kubeconfig("plumbline-system", "plumbline").await.unwrap(),
@@ -141,7 +148,8 @@ impl World {
         self.start(kubeconfig, &[])
     }
 
-    fn start(&self, kubeconfig: &Path, args: &[&str]) -> Supervised {
+    /// Starts the operator with another way to the cluster and more arguments.
+    pub(crate) fn start(&self, kubeconfig: &Path, args: &[&str]) -> Supervised {
         let program = Program::new(PLUMBLINE, self.dir.path().join("operator.log"))
             .args(["controller", "--selector", &format!("test={}", self.id)])
             .args(args)
@@ -255,7 +263,9 @@ impl Aws {
 }
 
 async fn seed(rig: &AwsRig, yaml: &str) -> Seeded {
-    let yaml = format!("accountId: \"$ACCOUNT\"\nroles: [{{name: PlumblineAudit, externalId: 0f6c9a}}]\n{yaml}");
+    let role = |name: &str| format!("{{name: {name}, externalId: 0f6c9a}}");
+    let roles = format!("[{}, {}]", role("PlumblineAudit"), role("PlumblineEnforce"));
+    let yaml = format!("accountId: \"$ACCOUNT\"\nroles: {roles}\n{yaml}");
     rig.seed(&yaml).await.unwrap()
 }
 

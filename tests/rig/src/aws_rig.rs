@@ -62,6 +62,15 @@ impl AwsRig {
         ]
     }
 
+    /// An IAM call with an account's credentials and past the proxy, as somebody else makes it.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub async fn iam(&self, account_id: &str, action: &str, parameters: &[(&str, &str)]) -> anyhow::Result<()> {
+        let client = seed::Client::new(self.proxy.upstream_url(), account_id).await?;
+        client.iam(action, parameters).await.map(drop)
+    }
+
     /// Makes the account that a document of [`crate::seed`] describes, with `$ACCOUNT` in it replaced by an id that no
     /// other test has. Names of buckets are AWS-wide, so they need it.
     ///

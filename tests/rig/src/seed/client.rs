@@ -15,7 +15,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(super) async fn new(url: &str, account: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn new(url: &str, account: &str) -> anyhow::Result<Self> {
         let upstream = Upstream::new(url);
         let key = upstream.key_for(account).await?;
         Ok(Self { upstream, key, account: account.to_owned() })
