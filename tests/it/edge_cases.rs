@@ -24,8 +24,6 @@ struct Case {
     id: String,
     state: String,
     verdict: String,
-    #[serde(default)]
-    enforcement: bool,
     only_end_to_end: Option<String>,
     not_end_to_end: Option<String>,
 }
@@ -85,6 +83,10 @@ enum Disturbance {
 struct Row {
     ids: Vec<String>,
     controls: Value,
+    /// The baseline's field, where the row is about enforcement.
+    enforcement: Option<Value>,
+    /// The operations that would be called, in order; where the row is about enforcement.
+    changes: Option<Vec<String>>,
     #[serde(default)]
     expect: Vec<Expected>,
     /// Fields of the report's coverage.
@@ -111,6 +113,12 @@ struct Expected {
     says: Option<String>,
     /// The missing action.
     action: Option<String>,
+    /// What is done about it: `Automatic`, `Held`, `Manual`.
+    done: Option<String>,
+    /// Why it is held.
+    held: Option<String>,
+    /// What the sentence about it must contain.
+    why: Option<String>,
 }
 
 impl Fault {
@@ -173,8 +181,19 @@ impl Expected {
             && is("observed", &self.observed)
             && is("severity", &self.severity)
             && self.says.as_ref().is_none_or(|says| message.contains(says))
-            && self.action.as_ref().is_none_or(|action| missing == Some(action.as_str()));
+            && self.action.as_ref().is_none_or(|action| missing == Some(action.as_str()))
+            && self.is_remedied_in(&finding["remediation"]);
         (!right).then(|| format!("is {finding}, missing action {missing:?}"))
+    }
+}
+
+impl Expected {
+    fn is_remedied_in(&self, remediation: &Value) -> bool {
+        let is = |field: &str, wanted: Option<&str>| wanted.is_none_or(|wanted| remediation[field] == *wanted);
+        let message = remediation["message"].as_str().unwrap_or_default();
+        is("kind", self.done.as_deref().or(self.held.as_ref().map(|_| "Held")))
+            && is("reason", self.held.as_deref())
+            && self.why.as_ref().is_none_or(|why| message.contains(why))
     }
 }
 
@@ -194,6 +213,16 @@ impl Row {
         let mut complaints: Vec<String> = findings.collect();
         complaints.extend(same("coverage", &self.coverage));
         complaints.extend(same("summary", &self.summary));
+        if let Some(wanted) = &self.changes {
+            let changes = baseline["plan"]["changes"].as_array().cloned().unwrap_or_default();
+            let found: Vec<&str> = changes.iter().filter_map(|change| change["operation"].as_str()).collect();
+            let mut sorted = (found.clone(), wanted.iter().map(String::as_str).collect::<Vec<_>>());
+            sorted.0.sort_unstable();
+            sorted.1.sort_unstable();
+            if sorted.0 != sorted.1 {
+                complaints.push(format!("would call {found:?}, not {wanted:?}"));
+            }
+        }
         complaints
     }
 }
@@ -222,7 +251,7 @@ fn with_names(text: &str, seeded: &Seeded) -> String {
 }
 
 /// The account and a baseline for each row.
-fn manifests(index: usize, state: &State, account_id: &str) -> String {
+fn manifests(index: usize, state: &State, account_id: &str, enforced: bool) -> String {
     let object = |kind: &str, name: &str, spec: Value| {
         let object = json!({"apiVersion": "plumbline.dev/v1alpha1", "kind": kind, "metadata": {"name": name},
             "spec": spec});
@@ -230,19 +259,29 @@ fn manifests(index: usize, state: &State, account_id: &str) -> String {
     };
     let name = format!("state-{index}");
     let mut account = json!({"accountId": account_id, "auditRoleName": "PlumblineAudit", "externalId": "0f6c9a"});
+    if enforced {
+        account["enforceRoleName"] = json!("PlumblineEnforce");
+    }
     if let Some(regions) = &state.regions {
         account["regions"] = json!(regions);
     }
     let mut text = object("AwsAccount", &name, account);
     for (number, row) in state.rows.iter().enumerate() {
-        let spec = json!({"accountRef": {"name": name}, "controls": row.controls});
+        let mut spec = json!({"accountRef": {"name": name}, "controls": row.controls});
+        if enforced {
+            spec["mode"] = json!("Enforce");
+        }
+        if let Some(enforcement) = &row.enforcement {
+            spec["enforcement"] = enforcement.clone();
+        }
         text.push_str(&object("AccountBaseline", &format!("{name}-row-{number}"), spec));
     }
     text
 }
 
-/// Seeds every state of a file, judges all in one run of the binary, and compares.
-async fn check_rows(name: &str) {
+/// Seeds every state of a file, judges or plans all in one run of the binary, and compares.
+async fn check_rows(command: &str, name: &str) {
+    let enforced = command == "plan";
     let text = std::fs::read_to_string(folder().join(name)).unwrap();
     let yesterday = Timestamp::now() - SignedDuration::from_hours(24);
     let text = text.replace("$YESTERDAY", &yesterday.to_string());
@@ -255,11 +294,11 @@ async fn check_rows(name: &str) {
         for fault in &state.faults {
             aws.rig.proxy().rule(fault.matcher(&seeded.account_id), fault.action(), None);
         }
-        manifest.push_str(&manifests(index, &state, &seeded.account_id));
+        manifest.push_str(&manifests(index, &state, &seeded.account_id, enforced));
         named.push((seeded.account_id, state));
     }
     let path = aws.write(name, &manifest);
-    let output = aws.plumbline(&["audit", "-f", &path, "-o", "json"]);
+    let output = aws.plumbline(&[command, "-f", &path, "-o", "json"]);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{name}: {errors}"));
     let calls = aws.rig.proxy().calls();
@@ -300,22 +339,27 @@ fn inner(object: &Value) -> String {
 
 #[tokio::test]
 async fn password_policies_are_judged_as_the_table_says() {
-    check_rows("password-policy.yaml").await;
+    check_rows("audit", "password-policy.yaml").await;
 }
 
 #[tokio::test]
 async fn mfa_is_judged_as_the_table_says() {
-    check_rows("mfa.yaml").await;
+    check_rows("audit", "mfa.yaml").await;
 }
 
 #[tokio::test]
 async fn security_groups_are_judged_as_the_table_says() {
-    check_rows("security-groups.yaml").await;
+    check_rows("audit", "security-groups.yaml").await;
 }
 
 #[tokio::test]
 async fn buckets_are_judged_as_the_table_says() {
-    check_rows("s3-encryption.yaml").await;
+    check_rows("audit", "s3-encryption.yaml").await;
+}
+
+#[tokio::test]
+async fn what_enforcement_changes_and_holds_is_as_the_table_says() {
+    check_rows("plan", "enforcement.yaml").await;
 }
 
 /// The ids that the names of functions carry: `sg_25_38_a_group` is SG-25 and SG-38.
@@ -377,7 +421,7 @@ fn every_edge_case_has_its_tests() {
     assert!(strange.is_empty(), "tests name what the table has not: {strange:?}");
 
     let mut missing = Vec::new();
-    for case in table.iter().filter(|case| !case.enforcement) {
+    for case in &table {
         if case.only_end_to_end.is_none() && !core.contains(&case.id) {
             missing.push(format!("{}: no test in src/ names it: {}: {}", case.id, case.state, case.verdict));
         }
@@ -420,6 +464,9 @@ async fn pw_17_mfa_32_s3_36_other_partitions_are_judged_with_their_arns() {
             severity: None,
             says: None,
             action: None,
+            done: None,
+            held: None,
+            why: None,
         };
         let root = || format!("arn:{partition}:iam::{id}:root");
         for expected in [

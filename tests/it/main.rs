@@ -10,6 +10,7 @@
 
 mod admission;
 mod audit;
+mod bad_days;
 mod bad_manifests;
 mod calls;
 mod crash;

@@ -71,6 +71,36 @@ impl AwsRig {
         client.iam(action, parameters).await.map(drop)
     }
 
+    /// An EC2 call in a region, the same way.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub async fn ec2(
+        &self,
+        account_id: &str,
+        region: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        let client = seed::Client::new(self.proxy.upstream_url(), account_id).await?;
+        client.ec2(region, action, parameters).await.map(drop)
+    }
+
+    /// Puts the policy of a bucket, the same way.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub async fn put_bucket_policy(
+        &self,
+        account_id: &str,
+        region: &str,
+        bucket: &str,
+        policy: &str,
+    ) -> anyhow::Result<()> {
+        let client = seed::Client::new(self.proxy.upstream_url(), account_id).await?;
+        client.put(region, &format!("/{bucket}?policy"), "application/json", &[], policy.to_owned()).await
+    }
+
     /// Makes the account that a document of [`crate::seed`] describes, with `$ACCOUNT` in it replaced by an id that no
     /// other test has. Names of buckets are AWS-wide, so they need it.
     ///

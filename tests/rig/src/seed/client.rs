@@ -30,7 +30,7 @@ impl Client {
         self.query("iam", "us-east-1", "2010-05-08", action, parameters).await
     }
 
-    pub(super) async fn ec2(&self, region: &str, action: &str, parameters: &[(&str, &str)]) -> anyhow::Result<Element> {
+    pub(crate) async fn ec2(&self, region: &str, action: &str, parameters: &[(&str, &str)]) -> anyhow::Result<Element> {
         self.query("ec2", region, "2016-11-15", action, parameters).await
     }
 
@@ -48,7 +48,7 @@ impl Client {
     }
 
     /// Puts something at a bucket's path and query, with extra headers.
-    pub(super) async fn put(
+    pub(crate) async fn put(
         &self,
         region: &str,
         target: &str,
