@@ -89,8 +89,14 @@ async fn up(dir: PathBuf, operator: PathBuf, accounts: Vec<PathBuf>) -> Result<(
     let aws = AwsRig::with(ProxyOptions { trace_file: Some(dir.join("aws-calls.jsonl")), ..ProxyOptions::default() });
     let (cluster, aws) = tokio::join!(ControlPlane::start(), aws);
     let (cluster, aws) = (cluster?, aws?);
+    let mut owners = Vec::new();
     for account in &accounts {
-        make(&aws, account).await?;
+        let seeded = make(&aws, account).await?;
+        // Whoever owns an account can undo there: `payments-prod.yaml` is PAYMENTS_ACCESS_KEY_ID.
+        let name = account.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let name = name.split('-').next().unwrap_or_default().to_uppercase();
+        let key = aws.proxy().key_of(&seeded.account_id);
+        owners.push(format!("export {name}_ACCESS_KEY_ID={key}\n"));
     }
     cluster.install_crds(&manifests(Path::new("crds"))?).await?;
     let kubeconfig = dir.join("kubeconfig");
@@ -101,6 +107,7 @@ async fn up(dir: PathBuf, operator: PathBuf, accounts: Vec<PathBuf>) -> Result<(
 
     let mut env = vec![format!("export KUBECONFIG={}\n", kubeconfig.display())];
     env.extend(aws.environment(OPERATORS_ACCOUNT).iter().map(|(name, value)| format!("export {name}={value}\n")));
+    env.append(&mut owners);
     let binaries = operator.parent().unwrap_or(Path::new("."));
     env.push(format!("export PATH={}:{}:$PATH\n", binaries.display(), tools().await?.display()));
     fs::write(dir.join("env"), env.concat())?;
@@ -118,7 +125,7 @@ async fn until_terminated() -> Result<()> {
 }
 
 fn start_operator(operator: &Path, kubeconfig: &Path, aws: &AwsRig, dir: &Path) -> Result<Supervised> {
-    let program = Program::new(operator, dir.join("operator.log")).args(["controller"]).clear_env();
+    let program = Program::new(operator, dir.join("operator.log")).args(["controller", "--enforce"]).clear_env();
     let environment = aws.environment(OPERATORS_ACCOUNT);
     let program = environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
     program.env("KUBECONFIG", kubeconfig).start()
