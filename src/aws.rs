@@ -13,6 +13,7 @@ mod limits;
 mod operation;
 mod paging;
 mod report;
+mod rules;
 mod s3;
 mod session;
 mod settings;
@@ -20,6 +21,7 @@ mod settings;
 mod testing;
 mod text;
 mod transport;
+mod user;
 
 use std::fmt;
 use std::sync::Arc;

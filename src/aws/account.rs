@@ -176,20 +176,20 @@ impl Cloud for Account {
         self.read_administrators().await.into()
     }
 
-    async fn user_facts(&self, _: &IamUser) -> Observed<Option<UserFacts>> {
-        Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
+    async fn user_facts(&self, user: &IamUser) -> Observed<Option<UserFacts>> {
+        self.read_user_facts(&user.name, &user.arn).await.into()
     }
 
-    async fn managed_policy(&self, _: &str) -> Observed<Option<ManagedPolicy>> {
-        Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
+    async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>> {
+        self.read_managed_policy(arn).await.into()
     }
 
     async fn rules_of_groups(
         &self,
-        _: &str,
-        _: &BTreeSet<String>,
+        region: &str,
+        groups: &BTreeSet<String>,
     ) -> Observed<BTreeMap<String, Vec<SecurityGroupRuleValue>>> {
-        Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
+        self.read_rules_of_groups(region, groups).await.into()
     }
 
     async fn security_group_rules(&self, region: &str) -> Observed<Vec<SecurityGroupRule>> {

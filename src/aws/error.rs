@@ -142,6 +142,7 @@ impl Refusal<'_> {
                 }
             }
             "NoSuchEntity" if self.operation == operation::GET_ACCOUNT_PASSWORD_POLICY => FailureKind::Absent,
+            "NoSuchEntity" if self.operation == operation::GET_POLICY => FailureKind::Absent,
             "ServerSideEncryptionConfigurationNotFoundError" | "NoSuchBucketPolicy" => FailureKind::Absent,
             "NotFoundException" if self.operation == operation::DESCRIBE_KEY => FailureKind::Absent,
             "ReportNotPresent" | "ReportExpired" => FailureKind::ReportMissing,

@@ -51,6 +51,13 @@ pub(super) const GET_ACCOUNT_AUTHORIZATION_DETAILS: Operation = Operation::new("
 pub(super) const GET_CREDENTIAL_REPORT: Operation = Operation::new("iam:GetCredentialReport");
 pub(super) const GENERATE_CREDENTIAL_REPORT: Operation = Operation::new("iam:GenerateCredentialReport");
 
+pub(super) const LIST_ACCESS_KEYS: Operation = Operation::new("iam:ListAccessKeys");
+pub(super) const LIST_SERVICE_SPECIFIC_CREDENTIALS: Operation = Operation::new("iam:ListServiceSpecificCredentials");
+pub(super) const LIST_SIGNING_CERTIFICATES: Operation = Operation::new("iam:ListSigningCertificates");
+pub(super) const LIST_ATTACHED_USER_POLICIES: Operation = Operation::new("iam:ListAttachedUserPolicies");
+pub(super) const GET_POLICY: Operation = Operation::new("iam:GetPolicy");
+pub(super) const GET_POLICY_VERSION: Operation = Operation::new("iam:GetPolicyVersion");
+
 pub(super) const DESCRIBE_REGIONS: Operation = Operation::new("ec2:DescribeRegions");
 pub(super) const DESCRIBE_SECURITY_GROUP_RULES: Operation = Operation::new("ec2:DescribeSecurityGroupRules");
 pub(super) const DESCRIBE_SECURITY_GROUPS: Operation = Operation::new("ec2:DescribeSecurityGroups");

@@ -1,4 +1,5 @@
 mod faults;
+mod plans;
 mod recorded;
 
 use std::path::{Path, PathBuf};
