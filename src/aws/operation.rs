@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-/// The services, each with clients and a rate of its own.
+use crate::baseline::change::WriteOperation;
+
+/// The services, each with clients and a rate of its own; changes of EC2 have another one than its reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Service {
     Ec2,
+    Ec2Changes,
     Iam,
     Kms,
     S3,
@@ -24,6 +27,11 @@ pub(super) struct Operation {
 impl Operation {
     const fn new(name: &'static str) -> Self {
         Self { name, action: name }
+    }
+
+    /// One that changes an account.
+    pub(super) fn of(change: WriteOperation) -> Self {
+        Self { name: change.name(), action: change.action() }
     }
 
     const fn permitted_by(self, action: &'static str) -> Self {
