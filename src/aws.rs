@@ -1,7 +1,7 @@
 //! The AWS edge: implements [`engine::cloud`](crate::engine::cloud) over the AWS SDK for Rust. IO.
 //!
-//! Read-only by construction: nothing here calls an operation that changes an account. (`GenerateCredentialReport`
-//! has AWS make a report; a test reads this folder for every other verb.) [`error`] alone matches AWS error codes,
+//! [`writer`] alone changes an account: nothing else here calls an operation that does. (`GenerateCredentialReport` has
+//! AWS make a report; a test reads this folder for every other verb.) [`error`] alone matches AWS error codes,
 //! [`paging`] alone reads lists, and [`transport`] sends every attempt.
 
 mod account;
@@ -13,6 +13,7 @@ mod limits;
 mod operation;
 mod paging;
 mod report;
+mod rules;
 mod s3;
 mod session;
 mod settings;
@@ -20,6 +21,8 @@ mod settings;
 mod testing;
 mod text;
 mod transport;
+mod user;
+mod writer;
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +40,7 @@ use self::limits::{Limits, Recent};
 use self::operation::Service;
 use self::report::ReportCache;
 use self::session::{Caller, Session, Shared};
-use self::transport::Transport;
+use self::transport::{Expected, Once, Transport};
 use crate::baseline::Cause;
 use crate::engine::cloud::{Cloud, CloudProvider, Target};
 
@@ -86,6 +89,11 @@ impl Aws {
     }
 
     /// The same over a configuration that was loaded before.
+    #[must_use]
+    pub fn from_config(config: &SdkConfig, settings: AwsSettings) -> Self {
+        Self::over(config, transport::connections(settings.connect_timeout), settings)
+    }
+
     fn over(config: &SdkConfig, connections: SharedHttpConnector, settings: AwsSettings) -> Self {
         // Without a region: the one that every commercial account has. Other partitions need one to be configured,
         // since the keys alone do not tell the partition.
@@ -142,10 +150,36 @@ impl Edge {
             connections: self.connections.clone(),
             limiter: limits.bucket(service, region, &self.settings),
             attempt_timeout: self.settings.attempt_timeout,
+            expected: Expected::Something,
+            once: None,
         };
         let retries = RetryConfig::standard()
             .with_max_attempts(self.settings.max_attempts)
             .with_initial_backoff(self.settings.initial_backoff);
+        self.config_over(transport, region, session).into_builder().retry_config(retries).build()
+    }
+
+    /// The same for one attempt of a change: no retries, and an answer that is looked at more closely.
+    fn config_of_one_attempt(
+        &self,
+        service: Service,
+        region: &str,
+        session: &Arc<Session>,
+        limits: &Limits,
+        expected: Expected,
+        once: Once,
+    ) -> SdkConfig {
+        let transport = Transport {
+            connections: self.connections.clone(),
+            limiter: limits.bucket(service, region, &self.settings),
+            attempt_timeout: self.settings.change_timeout,
+            expected,
+            once: Some(once),
+        };
+        self.config_over(transport, region, session).into_builder().retry_config(RetryConfig::disabled()).build()
+    }
+
+    fn config_over(&self, transport: Transport, region: &str, session: &Arc<Session>) -> SdkConfig {
         self.config
             .to_builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -153,7 +187,6 @@ impl Edge {
             .credentials_provider(SharedCredentialsProvider::new(Shared(Arc::clone(session))))
             .identity_cache(IdentityCache::no_cache())
             .http_client(transport)
-            .retry_config(retries)
             .timeout_config(TimeoutConfig::disabled())
             .build()
     }

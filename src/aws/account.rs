@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::Instant;
@@ -13,9 +14,10 @@ use tokio::time::Instant;
 use super::Edge;
 use super::error::{Failure, classify, deadline_exceeded};
 use super::limits::Limits;
-use super::operation::{GET_CALLER_IDENTITY, Operation};
+use super::operation::{GET_CALLER_IDENTITY, Operation, Service};
 use super::report::ReportCache;
 use super::session::{self, Session};
+use super::transport::{Expected, Once};
 use crate::api::SecurityGroupRuleValue;
 use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
 use crate::baseline::password_policy::PasswordPolicy;
@@ -80,6 +82,17 @@ impl Account {
 
     pub(super) fn kms(&self, region: &str) -> aws_sdk_kms::Client {
         regional(&self.kms, region, || self.edge.kms(region, &self.session, &self.limits))
+    }
+
+    /// What the client of one attempt of a change is made of.
+    pub(super) fn config_of_one_attempt(
+        &self,
+        service: Service,
+        region: &str,
+        expected: Expected,
+        once: Once,
+    ) -> SdkConfig {
+        self.edge.config_of_one_attempt(service, region, &self.session, &self.limits, expected, once)
     }
 
     /// One call with its retries, which races with the account's deadline.
@@ -176,20 +189,20 @@ impl Cloud for Account {
         self.read_administrators().await.into()
     }
 
-    async fn user_facts(&self, _: &IamUser) -> Observed<Option<UserFacts>> {
-        Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
+    async fn user_facts(&self, user: &IamUser) -> Observed<Option<UserFacts>> {
+        self.read_user_facts(&user.name, &user.arn).await.into()
     }
 
-    async fn managed_policy(&self, _: &str) -> Observed<Option<ManagedPolicy>> {
-        Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
+    async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>> {
+        self.read_managed_policy(arn).await.into()
     }
 
     async fn rules_of_groups(
         &self,
-        _: &str,
-        _: &BTreeSet<String>,
+        region: &str,
+        groups: &BTreeSet<String>,
     ) -> Observed<BTreeMap<String, Vec<SecurityGroupRuleValue>>> {
-        Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
+        self.read_rules_of_groups(region, groups).await.into()
     }
 
     async fn security_group_rules(&self, region: &str) -> Observed<Vec<SecurityGroupRule>> {

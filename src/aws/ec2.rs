@@ -153,7 +153,7 @@ impl Account {
 }
 
 /// One filter per 200 values; none for no value.
-fn chunks(name: &str, values: &BTreeSet<String>) -> Vec<Filter> {
+pub(super) fn chunks(name: &str, values: &BTreeSet<String>) -> Vec<Filter> {
     let values: Vec<String> = values.iter().cloned().collect();
     values
         .chunks(FILTER_VALUES)
@@ -204,7 +204,7 @@ fn group(found: &types::SecurityGroup) -> Result<SecurityGroup, Cause> {
     })
 }
 
-fn needed(operation: Operation, name: &str, value: Option<&str>) -> Result<String, Cause> {
+pub(super) fn needed(operation: Operation, name: &str, value: Option<&str>) -> Result<String, Cause> {
     let value = value.filter(|value| !value.is_empty()).map(str::to_owned);
     value.ok_or_else(|| malformed(operation, format!("the answer leaves out {name}")))
 }

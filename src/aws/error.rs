@@ -4,6 +4,8 @@
 //! request back (a wrong signature), its words are left out. Nor does it hold the request's id, which is logged: the
 //! same refusal has to read the same each time, or every try would write a status.
 
+mod change;
+
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -16,6 +18,8 @@ use super::operation::{self, Operation};
 use super::text::{bounded, layers, quoted, sentence};
 use super::transport::TransportError;
 use crate::baseline::{Cause, CauseClass};
+
+pub(super) use self::change::{Attempt, answer_to_change};
 
 /// The most bytes of a message.
 const MAX_MESSAGE: usize = 500;
@@ -88,7 +92,7 @@ where
                 operation,
                 place,
                 status: answer.raw().status().as_u16(),
-                code: answer.err().code().map(|code| code.trim_start_matches("Client.").trim_start_matches("Server.")),
+                code: answer.err().code().map(plain),
                 words: answer.err().message().unwrap_or_default(),
             };
             let request_id = error.request_id().or_else(|| answer.err().meta().request_id());
@@ -102,6 +106,11 @@ where
         SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) => undelivered(&place, error).into(),
         _ => Cause::new(CauseClass::Refused, bounded(&format!("{place}: {error}"), MAX_MESSAGE)).into(),
     }
+}
+
+/// EC2 puts the side that is at fault before some codes.
+fn plain(code: &str) -> &str {
+    code.trim_start_matches("Client.").trim_start_matches("Server.")
 }
 
 /// An error that AWS answered with.
@@ -142,6 +151,7 @@ impl Refusal<'_> {
                 }
             }
             "NoSuchEntity" if self.operation == operation::GET_ACCOUNT_PASSWORD_POLICY => FailureKind::Absent,
+            "NoSuchEntity" if self.operation == operation::GET_POLICY => FailureKind::Absent,
             "ServerSideEncryptionConfigurationNotFoundError" | "NoSuchBucketPolicy" => FailureKind::Absent,
             "NotFoundException" if self.operation == operation::DESCRIBE_KEY => FailureKind::Absent,
             "ReportNotPresent" | "ReportExpired" => FailureKind::ReportMissing,
@@ -254,7 +264,10 @@ fn undelivered(place: &str, error: &(dyn Error + 'static)) -> Cause {
         if let Some(fault) = layer.downcast_ref::<TransportError>() {
             let class = match fault {
                 TransportError::Timeout(_) => CauseClass::Unreachable,
-                TransportError::CutShort | TransportError::TooLarge => CauseClass::Malformed,
+                TransportError::CutShort
+                | TransportError::NotAnAnswer
+                | TransportError::TooLarge
+                | TransportError::SecondAttempt => CauseClass::Malformed,
             };
             return Cause::new(class, format!("{place}: {fault}"));
         }

@@ -41,6 +41,7 @@ impl Limits {
     pub(super) fn bucket(&self, service: Service, region: &str, settings: &AwsSettings) -> Arc<Limiter> {
         let Rate { per_second, burst } = match service {
             Service::Ec2 => settings.ec2,
+            Service::Ec2Changes => settings.ec2_changes,
             Service::Iam => settings.iam,
             Service::Kms => settings.kms,
             Service::S3 => settings.s3,
@@ -113,6 +114,7 @@ mod tests {
         assert!(limits.bucket(Service::Ec2, "eu-west-1", &settings).check().is_ok());
         assert!(limits.bucket(Service::Ec2, "eu-west-1", &settings).check().is_err());
         assert!(limits.bucket(Service::Ec2, "eu-west-2", &settings).check().is_ok());
+        assert!(limits.bucket(Service::Ec2Changes, "eu-west-1", &settings).check().is_ok());
         assert!(limits.bucket(Service::S3, "eu-west-1", &settings).check().is_ok());
     }
 }

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-/// The services, each with clients and a rate of its own.
+use crate::baseline::change::WriteOperation;
+
+/// The services, each with clients and a rate of its own; changes of EC2 have another one than its reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Service {
     Ec2,
+    Ec2Changes,
     Iam,
     Kms,
     S3,
@@ -24,6 +27,11 @@ pub(super) struct Operation {
 impl Operation {
     const fn new(name: &'static str) -> Self {
         Self { name, action: name }
+    }
+
+    /// One that changes an account.
+    pub(super) fn of(change: WriteOperation) -> Self {
+        Self { name: change.name(), action: change.action() }
     }
 
     const fn permitted_by(self, action: &'static str) -> Self {
@@ -50,6 +58,13 @@ pub(super) const LIST_VIRTUAL_MFA_DEVICES: Operation = Operation::new("iam:ListV
 pub(super) const GET_ACCOUNT_AUTHORIZATION_DETAILS: Operation = Operation::new("iam:GetAccountAuthorizationDetails");
 pub(super) const GET_CREDENTIAL_REPORT: Operation = Operation::new("iam:GetCredentialReport");
 pub(super) const GENERATE_CREDENTIAL_REPORT: Operation = Operation::new("iam:GenerateCredentialReport");
+
+pub(super) const LIST_ACCESS_KEYS: Operation = Operation::new("iam:ListAccessKeys");
+pub(super) const LIST_SERVICE_SPECIFIC_CREDENTIALS: Operation = Operation::new("iam:ListServiceSpecificCredentials");
+pub(super) const LIST_SIGNING_CERTIFICATES: Operation = Operation::new("iam:ListSigningCertificates");
+pub(super) const LIST_ATTACHED_USER_POLICIES: Operation = Operation::new("iam:ListAttachedUserPolicies");
+pub(super) const GET_POLICY: Operation = Operation::new("iam:GetPolicy");
+pub(super) const GET_POLICY_VERSION: Operation = Operation::new("iam:GetPolicyVersion");
 
 pub(super) const DESCRIBE_REGIONS: Operation = Operation::new("ec2:DescribeRegions");
 pub(super) const DESCRIBE_SECURITY_GROUP_RULES: Operation = Operation::new("ec2:DescribeSecurityGroupRules");

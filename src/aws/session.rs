@@ -12,15 +12,17 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::error::{classify, malformed, no_credentials, no_session};
+use super::error::{Failure, classify, malformed, no_credentials, no_session};
 use super::operation::{ASSUME_ROLE, GET_CALLER_IDENTITY};
-use crate::baseline::{AccountIdentity, Cause};
+use crate::baseline::{AccountIdentity, Cause, CauseClass};
 use crate::engine::cloud::Target;
 
 /// Credentials are renewed when they are this close to their end: longer than an evaluation's calls wait for.
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// If renewing fails, they are used until this close to it.
 const USE_UNTIL: Duration = Duration::from_secs(30);
+/// The shortest session that STS opens.
+const SHORTEST: Duration = Duration::from_mins(15);
 /// Credentials without an end (a profile's keys) are looked up again after this, since files are rotated.
 const LOOK_AGAIN: Duration = Duration::from_mins(15);
 
@@ -40,7 +42,7 @@ enum Source {
     /// The SDK's chain.
     Chain(Option<SharedCredentialsProvider>),
     /// A role of an account.
-    Role { caller: Arc<Caller>, target: Target, length: Duration },
+    Role { caller: Arc<Caller>, target: Target, length: Duration, policy: Option<String> },
 }
 
 /// The operator's own identity, and the STS client that speaks in its name.
@@ -52,7 +54,7 @@ pub(super) struct Caller {
 
 impl Caller {
     /// `sts:GetCallerIdentity`, once: its partition is the one of every role's ARN.
-    async fn identity(&self) -> Result<&AccountIdentity, Cause> {
+    pub(super) async fn identity(&self) -> Result<&AccountIdentity, Cause> {
         let ask = async || {
             let answer = self.sts.get_caller_identity().send().await;
             let answer = answer.map_err(|error| classify(GET_CALLER_IDENTITY, &self.region, &error).cause)?;
@@ -78,7 +80,17 @@ impl Session {
 
     /// The target's role.
     pub(super) fn of_role(caller: Arc<Caller>, target: Target, length: Duration) -> Self {
-        Self { source: Source::Role { caller, target, length }, current: Mutex::default() }
+        Self { source: Source::Role { caller, target, length, policy: None }, current: Mutex::default() }
+    }
+
+    /// The target's role, with no more rights than the policy leaves of its own.
+    pub(super) fn of_role_within(caller: Arc<Caller>, target: Target, length: Duration, policy: String) -> Self {
+        Self { source: Source::Role { caller, target, length, policy: Some(policy) }, current: Mutex::default() }
+    }
+
+    /// Opens the session, where it is not open yet.
+    pub(super) async fn open(&self) -> Result<(), Cause> {
+        self.credentials().await.map(drop)
     }
 
     /// What is there, or a new session: one request however many calls wait for it.
@@ -111,31 +123,57 @@ impl Session {
         match &self.source {
             Source::Chain(Some(chain)) => chain.provide_credentials().await.map_err(|error| no_credentials(&error)),
             Source::Chain(None) => Err(no_credentials(&CredentialsError::not_loaded("no provider is configured"))),
-            Source::Role { caller, target, length } => assume(caller, target, *length).await,
+            Source::Role { caller, target, length, policy } => {
+                let own = caller.identity().await?;
+                let answer = assume(caller, own, target, *length, policy.as_deref()).await;
+                answer.map_err(|failure| no_session(&role_arn(own, target), &own.caller_arn, failure))
+            }
         }
     }
 }
 
-/// `sts:AssumeRole`; the ARN is made of the declared account and the caller's partition, of nothing else.
-async fn assume(caller: &Caller, target: &Target, length: Duration) -> Result<Credentials, Cause> {
-    let own = caller.identity().await?;
+/// The role's ARN is made of the declared account and the caller's partition, of nothing else.
+fn role_arn(own: &AccountIdentity, target: &Target) -> String {
     let role = target.role_name.as_deref().unwrap_or_default().trim_start_matches('/');
-    let role_arn = format!("arn:{}:iam::{}:role/{role}", own.partition, target.account_id);
+    format!("arn:{}:iam::{}:role/{role}", own.partition, target.account_id)
+}
+
+/// `sts:AssumeRole`
+async fn assume(
+    caller: &Caller,
+    own: &AccountIdentity,
+    target: &Target,
+    length: Duration,
+    policy: Option<&str>,
+) -> Result<Credentials, Failure> {
     let answer = caller
         .sts
         .assume_role()
-        .role_arn(&role_arn)
+        .role_arn(role_arn(own, target))
         .role_session_name(&target.session_name)
         .set_external_id(target.external_id.clone())
+        .set_policy(policy.map(str::to_owned))
         .duration_seconds(i32::try_from(length.as_secs()).unwrap_or(3600))
         .send()
         .await;
-    let failed = |error| no_session(&role_arn, &own.caller_arn, classify(ASSUME_ROLE, &caller.region, &error));
-    let answer = answer.map_err(failed)?;
+    let answer = answer.map_err(|error| classify(ASSUME_ROLE, &caller.region, &error))?;
     let keys = answer.credentials().ok_or_else(|| malformed(ASSUME_ROLE, "the answer has no credentials"))?;
     let end = SystemTime::try_from(*keys.expiration()).map_err(|_| malformed(ASSUME_ROLE, "no time of expiry"))?;
     let token = Some(keys.session_token().to_owned());
     Ok(Credentials::new(keys.access_key_id(), keys.secret_access_key(), token, Some(end), "plumbline"))
+}
+
+/// Whether the target's role can be assumed without its external id. Such a session may do nothing, and is not kept.
+pub(super) async fn assumable_without_external_id(caller: &Caller, target: &Target) -> Result<bool, Cause> {
+    const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
+    let bare = Target { external_id: None, ..target.clone() };
+    match assume(caller, caller.identity().await?, &bare, SHORTEST, Some(NOTHING)).await {
+        Ok(_) => Ok(true),
+        Err(failure) => match failure.cause.class {
+            CauseClass::AccessDenied | CauseClass::DeniedByOrganization => Ok(false),
+            _ => Err(failure.cause),
+        },
+    }
 }
 
 impl fmt::Debug for Session {

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::engine::cloud::CHANGE_TIMEOUT;
+
 /// A token bucket: so many calls a second, and so many at once after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -40,6 +42,8 @@ pub struct AwsSettings {
     pub initial_backoff: Duration,
     /// EC2 reads, per account and region.
     pub ec2: Rate,
+    /// EC2 changes and their dry runs, per account and region.
+    pub ec2_changes: Rate,
     /// IAM, per account: it is global.
     pub iam: Rate,
     /// The configuration of buckets, per account and region.
@@ -50,6 +54,10 @@ pub struct AwsSettings {
     pub sts: Rate,
     /// How long an assumed role's session lasts.
     pub session_length: Duration,
+    /// How long the session of one change lasts.
+    pub change_session_length: Duration,
+    /// From asking for a change to its answer, waiting for its turn included: the whole of its one attempt.
+    pub change_timeout: Duration,
     /// The first wait for a credential report that AWS is making; it doubles up to 16 times itself.
     pub report_poll: Duration,
     /// How often a credential report that AWS is making is asked for.
@@ -67,6 +75,8 @@ impl Default for AwsSettings {
             initial_backoff: Duration::from_secs(1),
             // EC2 refills 20 tokens a second for reads: a fifth, the rest is the customer's own automation.
             ec2: Rate::new(4, 4),
+            // EC2 refills 5 tokens a second for changes of security groups: a fifth again.
+            ec2_changes: Rate::new(1, 2),
             // IAM publishes no limit and is shared by the whole account; live reads of users come in bursts.
             iam: Rate::new(5, 50),
             // Unpublished; S3 itself serves thousands a second, and every bucket costs up to three calls.
@@ -77,6 +87,10 @@ impl Default for AwsSettings {
             sts: Rate::new(20, 50),
             // The most that AWS allows where the operator's own identity is a role (role chaining).
             session_length: Duration::from_hours(1),
+            // The least that AWS allows.
+            change_session_length: Duration::from_mins(15),
+            // No change is a list: AWS answers within a second or two, and who waits longer is settled by reading.
+            change_timeout: CHANGE_TIMEOUT,
             // A small report takes seconds, one of 5,000 users minutes: 1, 2, 4, 8, then every 16 s, 5 minutes in all.
             report_poll: Duration::from_secs(1),
             report_tries: 22,

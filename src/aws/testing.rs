@@ -126,6 +126,8 @@ pub(super) fn fast() -> AwsSettings {
         max_attempts: 3,
         initial_backoff: Duration::from_millis(1),
         ec2: rate,
+        ec2_changes: rate,
+        change_timeout: Duration::from_secs(3),
         iam: rate,
         s3: rate,
         kms: rate,

@@ -1,11 +1,15 @@
 mod faults;
+mod plans;
 mod recorded;
+mod writes;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::testing::{ec2, ec2_error, fast, serve, unknown};
 use super::*;
+use crate::baseline::change::WriteOperation;
 
 /// The methods that a source calls.
 fn called(source: &str) -> impl Iterator<Item = &str> {
@@ -59,24 +63,58 @@ fn changes(name: &str) -> bool {
         && VERBS.iter().any(|verb| name.starts_with(verb))
 }
 
-#[test]
-fn nothing_here_calls_an_operation_that_changes_an_account() {
-    let mut sources = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws.rs")];
-    let folder = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws")).unwrap();
+/// The sources of the edge without its tests, each with whether it is one of the writer's.
+fn sources() -> Vec<(PathBuf, bool)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws");
     let is_source = |path: &PathBuf| {
-        path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") && !path.ends_with("testing.rs")
+        let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        path.extension().is_some_and(|it| it == "rs")
+            && !is_test
+            && !path.ends_with("tests.rs")
+            && !path.ends_with("testing.rs")
     };
-    sources.extend(folder.map(|entry| entry.unwrap().path()).filter(is_source));
-    assert!(sources.len() > 10);
+    let mut folders = vec![root.clone()];
+    let mut sources = vec![root.with_extension("rs")];
+    while let Some(folder) = folders.pop() {
+        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let (inside, files): (Vec<PathBuf>, Vec<PathBuf>) = paths.partition(|path| path.is_dir());
+        folders.extend(inside);
+        sources.extend(files.into_iter().filter(is_source));
+    }
+    let writer = root.join("writer");
+    let is_writer = |path: &PathBuf| path.starts_with(&writer) || *path == writer.with_extension("rs");
+    sources.into_iter().map(|path| (path.clone(), is_writer(&path))).collect()
+}
+
+#[test]
+fn only_the_writer_calls_operations_that_change_an_account_and_those_alone() {
+    let sources = sources();
+    assert!(sources.len() > 20 && sources.iter().filter(|(_, is_writer)| *is_writer).count() == 5, "{sources:?}");
     let mut reads = 0;
-    for path in sources {
+    let mut writes: BTreeMap<String, usize> = BTreeMap::new();
+    for (path, is_writer) in sources {
         let source = std::fs::read_to_string(&path).unwrap();
         for name in called(&source) {
-            assert!(!changes(name), "{} calls {name}", path.display());
             reads += usize::from(["get_", "list_", "describe_"].iter().any(|verb| name.starts_with(verb)));
+            if changes(name) {
+                assert!(is_writer, "{} calls {name}", path.display());
+                *writes.entry(name.to_owned()).or_default() += 1;
+            }
         }
     }
     assert!(reads > 15, "the calls were not found: {reads}");
+    let snake = |operation: WriteOperation| {
+        let name = format!("{operation:?}");
+        let words = name.split_inclusive(|_: char| true).map(|letter| {
+            let small = letter.to_lowercase();
+            if small == letter { small } else { format!("_{small}") }
+        });
+        words.collect::<String>().trim_start_matches('_').to_owned()
+    };
+    let each_once: BTreeMap<String, usize> =
+        writer::tests::actions().iter().map(|action| (snake(action.operation()), 1)).collect();
+    assert_eq!(each_once.len(), 12);
+    assert_eq!(writes, each_once, "the writer calls each of its operations in one place, and no other");
     assert!(called("self.iam()\n    .attach_user_policy()").any(changes));
     assert!(called("ec2.revoke_security_group_ingress()").any(changes));
 }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -34,9 +35,37 @@ pub(super) enum TransportError {
     /// Empty, or without the end of its XML document.
     #[error("the answer was cut short")]
     CutShort,
+    /// A success that the operation does not have.
+    #[error("the answer is not the one that AWS gives to a change that was made")]
+    NotAnAnswer,
     /// Over [`MAX_ANSWER`].
     #[error("the answer is larger than 64 MiB")]
     TooLarge,
+    /// Something asked for a change to be sent again.
+    #[error("a change is sent once")]
+    SecondAttempt,
+}
+
+/// What a successful answer consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// Something, and the whole of it: the answer of a read.
+    Something,
+    /// A document whose root ends in `Response`: the SDK does not look into answers that have no fields.
+    Response,
+    /// Nothing.
+    Nothing,
+}
+
+/// Lets one attempt through, and remembers whether it went.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Once(Arc<AtomicBool>);
+
+impl Once {
+    /// Whether the attempt was handed to the network. Before, nothing can have been changed.
+    pub(super) fn is_sent(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 /// The pool of connections that all clients share: rustls, proxies from the environment.
@@ -57,6 +86,9 @@ pub(super) struct Transport {
     pub(super) connections: SharedHttpConnector,
     pub(super) limiter: Arc<Limiter>,
     pub(super) attempt_timeout: Duration,
+    pub(super) expected: Expected,
+    /// For a change: the one attempt.
+    pub(super) once: Option<Once>,
 }
 
 impl fmt::Debug for Transport {
@@ -73,10 +105,13 @@ impl HttpClient for Transport {
 
 impl HttpConnector for Transport {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { connections, limiter, attempt_timeout } = self.clone();
+        let Self { connections, limiter, attempt_timeout, expected, once } = self.clone();
         HttpConnectorFuture::new(async move {
             limiter.until_ready().await;
-            match tokio::time::timeout(attempt_timeout, exchange(&connections, request)).await {
+            if once.is_some_and(|once| once.0.swap(true, Ordering::SeqCst)) {
+                return Err(ConnectorError::user(TransportError::SecondAttempt.into()));
+            }
+            match tokio::time::timeout(attempt_timeout, exchange(&connections, request, expected)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(ConnectorError::timeout(TransportError::Timeout(attempt_timeout).into())),
             }
@@ -85,11 +120,15 @@ impl HttpConnector for Transport {
 }
 
 /// Sends the request and reads the answer to its end.
-async fn exchange(connections: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn exchange(
+    connections: &SharedHttpConnector,
+    request: HttpRequest,
+    expected: Expected,
+) -> Result<HttpResponse, ConnectorError> {
     let mut response = connections.call(request).await?;
     let body = read(std::mem::replace(response.body_mut(), SdkBody::taken())).await?;
-    if response.status().is_success() && is_cut_short(&body) {
-        return Err(ConnectorError::io(TransportError::CutShort.into()));
+    if response.status().is_success() {
+        expected.check(&body).map_err(|error| ConnectorError::io(error.into()))?;
     }
     *response.body_mut() = SdkBody::from(body);
     Ok(response)
@@ -108,26 +147,47 @@ async fn read(body: SdkBody) -> Result<Vec<u8>, ConnectorError> {
     Ok(bytes)
 }
 
+impl Expected {
+    fn check(self, body: &[u8]) -> Result<(), TransportError> {
+        match self {
+            Self::Nothing if body.trim_ascii().is_empty() => Ok(()),
+            Self::Nothing => Err(TransportError::NotAnAnswer),
+            Self::Something | Self::Response if is_cut_short(body) => Err(TransportError::CutShort),
+            Self::Response if !root(body).is_some_and(|(_, name)| name.ends_with(b"Response")) => {
+                Err(TransportError::NotAnAnswer)
+            }
+            Self::Something | Self::Response => Ok(()),
+        }
+    }
+}
+
 /// Whether a successful answer lacks its end. Every read answers with a body, so an empty one was cut as well. What is
 /// no XML is left to the SDK, whose JSON reader notices.
 fn is_cut_short(body: &[u8]) -> bool {
-    let mut rest = body.trim_ascii();
-    if rest.is_empty() {
+    let body = body.trim_ascii();
+    if body.is_empty() {
         return true;
     }
-    if !rest.starts_with(b"<") {
+    if !body.starts_with(b"<") {
         return false;
     }
-    while rest.starts_with(b"<?") || rest.starts_with(b"<!") {
-        let Some(end) = rest.iter().position(|byte| *byte == b'>') else { return true };
-        rest = rest.get(end + 1..).unwrap_or_default().trim_ascii_start();
-    }
-    let Some(root) = rest.strip_prefix(b"<") else { return true };
-    let name = root.split(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/')).next().unwrap_or_default();
+    let Some((rest, name)) = root(body) else { return true };
     let closed =
         rest.strip_suffix(b">").and_then(|rest| rest.strip_suffix(name)).is_some_and(|rest| rest.ends_with(b"</"));
-    let empty_element = root.ends_with(b"/>") && !root.contains(&b'<');
+    let empty_element = rest.ends_with(b"/>") && !rest.get(1..).unwrap_or_default().contains(&b'<');
     !(closed || empty_element)
+}
+
+/// The document from its root element on, and the root's name.
+fn root(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = body.trim_ascii();
+    while rest.starts_with(b"<?") || rest.starts_with(b"<!") {
+        let end = rest.iter().position(|byte| *byte == b'>')?;
+        rest = rest.get(end + 1..).unwrap_or_default().trim_ascii_start();
+    }
+    let inside = rest.strip_prefix(b"<")?;
+    let name = inside.split(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/')).next()?;
+    Some((rest, name))
 }
 
 #[cfg(test)]
@@ -145,5 +205,19 @@ mod tests {
         assert!(!is_cut_short(b"<A/>"));
         assert!(is_cut_short(b"<A><B/>"));
         assert!(!is_cut_short(b"{\"Statement\": []}"));
+    }
+
+    #[test]
+    fn a_change_was_made_only_where_the_answer_is_one_of_aws() {
+        let page = b"<!DOCTYPE html><html><body>Please sign in</body></html>";
+        let done = b"<?xml version='1.0'?><AttachUserPolicyResponse xmlns='urn:x'></AttachUserPolicyResponse>";
+        assert!(Expected::Response.check(done).is_ok());
+        assert!(Expected::Response.check(page).is_err());
+        assert!(Expected::Response.check(b"").is_err());
+        assert!(Expected::Response.check(b"{}").is_err());
+        assert!(Expected::Response.check(&done[..done.len() - 5]).is_err());
+        assert!(Expected::Nothing.check(b"\n").is_ok());
+        assert!(Expected::Nothing.check(page).is_err());
+        assert!(Expected::Something.check(page).is_ok(), "a read's answer is left to the SDK");
     }
 }

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use self::asked::Asked;
-use super::check::Check;
+use super::check::{Check, Control};
+use super::plan::mode_of;
 use crate::api::{
-    Algorithm, AllowedIngress, Controls, MfaControl, PasswordPolicyControl, RootUser, S3Encryption,
-    SecurityGroupsControl, UserMfa, UserScope,
+    Algorithm, AllowedIngress, Controls, DefaultGroupEnforcement, MfaControl, Mode, PasswordPolicyControl, RootUser,
+    S3Encryption, SecurityGroupsControl, UserMfa, UserScope,
 };
 
 mod asked;
@@ -25,6 +26,8 @@ pub enum Resources {
     Any,
     /// IAM users.
     Users,
+    /// Managed policies of the account.
+    Policies,
     /// Managed prefix lists: of other accounts too, which share them.
     PrefixLists,
     /// The account's own buckets.
@@ -79,8 +82,8 @@ impl Read {
 pub const FOR_REPORTS: &str = "iam:ListAccountAliases";
 
 /// Every action, in the order of policies: those of one statement follow each other.
-const READS: [Read; 21] = {
-    use Resources::{Any, Buckets, Keys, PrefixLists, Users};
+const READS: [Read; 27] = {
+    use Resources::{Any, Buckets, Keys, Policies, PrefixLists, Users};
     [
         Read::new("Account", FOR_REPORTS, Any, |_| Vec::new()),
         Read::new("Regions", "ec2:DescribeRegions", Any, |asked| [asked.groups(|_| true), asked.s3(|_| true)].concat()),
@@ -97,8 +100,14 @@ const READS: [Read; 21] = {
         }),
         Read::new("MfaUsers", "iam:ListMFADevices", Users, |asked| asked.users(|_| true)),
         Read::new("MfaUsers", "iam:GetLoginProfile", Users, |asked| {
-            asked.users(|users| users.scope == UserScope::ConsoleUsers)
+            union(asked.users(|users| users.scope == UserScope::ConsoleUsers), asked.users_to_change())
         }),
+        Read::new("MfaUsers", "iam:ListAccessKeys", Users, Asked::users_to_change),
+        Read::new("MfaUsers", "iam:ListServiceSpecificCredentials", Users, Asked::users_to_change),
+        Read::new("MfaUsers", "iam:ListSigningCertificates", Users, Asked::users_to_change),
+        Read::new("MfaUsers", "iam:ListAttachedUserPolicies", Users, Asked::users_to_change),
+        Read::new("MfaPolicies", "iam:GetPolicy", Policies, Asked::users_to_change),
+        Read::new("MfaPolicies", "iam:GetPolicyVersion", Policies, Asked::users_to_change),
         Read::new("SecurityGroups", "ec2:DescribeSecurityGroupRules", Any, |asked| asked.groups(|_| true)),
         Read::new("SecurityGroups", "ec2:DescribeSecurityGroups", Any, Asked::groups_by_name),
         // How bad a failure is hangs on it.
@@ -128,6 +137,35 @@ pub fn needed(controls: &Controls, partition: &str) -> Vec<Permission> {
         return Vec::new();
     }
     READS.iter().filter_map(|read| read.permission(&asked)).collect()
+}
+
+/// The controls, each with the mode in which it works under the ceiling of its baseline. Without it, a control's own
+/// mode alone decides whether what only planning reads is needed.
+#[must_use]
+pub fn under(ceiling: Mode, controls: &Controls) -> Controls {
+    let mut effective = controls.clone();
+    let mode = |control| Some(mode_of(control, ceiling, controls));
+    if let Some(password_policy) = &mut effective.password_policy {
+        password_policy.mode = mode(Control::PasswordPolicy);
+    }
+    if let Some(mfa) = &mut effective.mfa {
+        mfa.mode = mode(Control::Mfa);
+    }
+    if let Some(security_groups) = &mut effective.security_groups {
+        security_groups.mode = mode(Control::SecurityGroups);
+    }
+    if let Some(s3_encryption) = &mut effective.s3_encryption {
+        s3_encryption.mode = mode(Control::S3Encryption);
+    }
+    effective
+}
+
+/// Both lists, the same check once.
+fn union(one: Vec<Check>, other: Vec<Check>) -> Vec<Check> {
+    let mut checks = [one, other].concat();
+    checks.sort_unstable();
+    checks.dedup();
+    checks
 }
 
 /// What any of several controls needs.
@@ -162,6 +200,7 @@ fn everything(scope: UserScope) -> Controls {
             password_reuse_prevention: Some(24),
             max_password_age: Some(90),
             allow_users_to_change_password: true,
+            mode: Some(Mode::Enforce),
             ..PasswordPolicyControl::default()
         }),
         mfa: Some(MfaControl {
@@ -172,7 +211,8 @@ fn everything(scope: UserScope) -> Controls {
                 require_unused_for: Some("90d".into()),
             }),
             users: Some(UserMfa { scope, require_phishing_resistant: true, ..UserMfa::default() }),
-            ..MfaControl::default()
+            mode: Some(Mode::Enforce),
+            deny_policy_name: Some("*".to_owned()),
         }),
         security_groups: Some(SecurityGroupsControl {
             allowed_ingress: Some(vec![AllowedIngress {
@@ -180,6 +220,9 @@ fn everything(scope: UserScope) -> Controls {
                 ..AllowedIngress::default()
             }]),
             require_empty_default_group: true,
+            mode: Some(Mode::Enforce),
+            narrow: true,
+            enforce_default_group: DefaultGroupEnforcement::InUseToo,
             ..SecurityGroupsControl::default()
         }),
         s3_encryption: Some(S3Encryption {
@@ -189,6 +232,8 @@ fn everything(scope: UserScope) -> Controls {
             require_bucket_key: true,
             forbid_sse_c: true,
             require_tls: true,
+            mode: Some(Mode::Enforce),
+            allow_kms_migration: true,
             ..S3Encryption::default()
         }),
     }

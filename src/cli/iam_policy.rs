@@ -12,7 +12,7 @@ use super::preset::Preset;
 use super::validate::{names, report, tell_ignored};
 use super::{CliError, Exit};
 use crate::baseline::permissions::{
-    FOR_REPORTS, Permission, audit_policy, every_read, needed, needed_by_any, trust_policy,
+    FOR_REPORTS, Permission, audit_policy, every_read, needed, needed_by_any, trust_policy, under,
 };
 use crate::manifests::load;
 use crate::validate::Validation;
@@ -126,8 +126,9 @@ fn permissions(args: &AuditPolicyArgs) -> Result<Option<Vec<Permission>>, CliErr
     if objects.baselines.is_empty() {
         return Err(CliError::NoBaseline(names(&args.filename)));
     }
-    let controls = objects.baselines.iter().map(|baseline| &baseline.object.spec.controls);
-    Ok(Some(needed_by_any(controls, &args.partition)))
+    let specs = objects.baselines.iter().map(|baseline| &baseline.object.spec);
+    let controls: Vec<_> = specs.map(|spec| under(spec.mode, &spec.controls)).collect();
+    Ok(Some(needed_by_any(&controls, &args.partition)))
 }
 
 fn json(document: &impl Serialize, out: &mut impl Write) -> Result<Exit, CliError> {

@@ -1,6 +1,7 @@
 //! What the engine asks of a cloud: reads alone, one unit each. The audit path holds no more than this.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -91,7 +92,7 @@ pub trait CloudProvider: Send + Sync {
     /// The account of the target, as yet unverified: nothing was asked of AWS.
     ///
     /// The cloud gives up on all its reads when `deadline` is reached: they answer `DeadlineExceeded`.
-    async fn cloud(&self, target: &Target, deadline: std::time::Duration) -> Result<Arc<dyn Cloud>, Cause>;
+    async fn cloud(&self, target: &Target, deadline: Duration) -> Result<Arc<dyn Cloud>, Cause>;
 }
 
 /// Which security groups are described.
@@ -167,6 +168,10 @@ pub trait Cloud: Send + Sync {
     async fn kms_key(&self, region: &str, key: &str) -> Observed<Option<KmsKey>>;
 }
 
+/// The longest that a change takes from asking for it to its answer, or to giving up on its answer. Nobody may start one
+/// who does not lead for that long.
+pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// What AWS said to a call that changes something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -212,6 +217,14 @@ pub trait WriterProvider: Send + Sync {
     /// Opens the session for one change. The target names the account's enforce role, or none for the caller's own
     /// credentials.
     async fn writer(&self, target: &Target, action: &Action) -> Result<Arc<dyn CloudWriter>, Cause>;
+}
+
+/// Whether roles ask for their external ids: the check that AWS wants vendors to make.
+#[async_trait]
+pub trait ExternalIdProbe: Send + Sync {
+    /// Whether the target's role can be assumed without the external id. A refusal is the good answer; it is also the
+    /// answer for a role that cannot be assumed at all, which this check does not tell apart.
+    async fn assumable_without(&self, target: &Target) -> Result<bool, Cause>;
 }
 
 #[cfg(test)]

@@ -45,6 +45,16 @@ const OPERATIONS: [Operation; 23] = [
     operation::ASSUME_ROLE,
 ];
 
+/// Operations that no assessment calls: only a plan, and a change.
+pub(super) const FOR_PLANS: [Operation; 6] = [
+    operation::LIST_ACCESS_KEYS,
+    operation::LIST_SERVICE_SPECIFIC_CREDENTIALS,
+    operation::LIST_SIGNING_CERTIFICATES,
+    operation::LIST_ATTACHED_USER_POLICIES,
+    operation::GET_POLICY,
+    operation::GET_POLICY_VERSION,
+];
+
 /// The operations that answer in pages.
 const PAGED: [Operation; 10] = [
     operation::LIST_ACCOUNT_ALIASES,
@@ -60,7 +70,7 @@ const PAGED: [Operation; 10] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     Throttled,
     Denied,
     DeniedByOrganization,
@@ -83,7 +93,7 @@ enum Fault {
 
 impl Fault {
     /// All but `Hang`, which takes its time.
-    const QUICK: [Self; 13] = [
+    pub(super) const QUICK: [Self; 13] = [
         Self::Throttled,
         Self::Denied,
         Self::DeniedByOrganization,
@@ -99,12 +109,12 @@ impl Fault {
         Self::RepeatedToken,
     ];
 
-    fn needs_pages(self) -> bool {
+    pub(super) fn needs_pages(self) -> bool {
         matches!(self, Self::FailedPage | Self::RepeatedToken)
     }
 
     /// What the faulted call comes to.
-    fn class(self) -> CauseClass {
+    pub(super) fn class(self) -> CauseClass {
         match self {
             Self::Throttled | Self::FailedPage => CauseClass::Throttled,
             Self::Denied => CauseClass::AccessDenied,
@@ -116,7 +126,7 @@ impl Fault {
     }
 
     /// What goes over the wire, in the shape of the service.
-    fn answer(self, operation: Operation, undisturbed: Answer) -> Answer {
+    pub(super) fn answer(self, operation: Operation, undisturbed: Answer) -> Answer {
         let error = |status, code: &str, message: &str| match operation.name.split(':').next() {
             Some("ec2") => ec2_error(status, code, message),
             Some("s3") => s3_error(status, code, message),
@@ -360,7 +370,8 @@ fn the_table_has_every_operation() {
     let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/aws/operation.rs")).unwrap();
     let (table, _) = source.split_once("#[cfg(test)]").unwrap();
     let words = table.split('"').filter(|word| !word.contains(char::is_whitespace) && word.contains(':'));
-    let actions: BTreeSet<&str> = OPERATIONS.iter().flat_map(|operation| [operation.name, operation.action]).collect();
+    let all = OPERATIONS.iter().chain(&FOR_PLANS);
+    let actions: BTreeSet<&str> = all.flat_map(|operation| [operation.name, operation.action]).collect();
     assert_eq!(words.collect::<BTreeSet<_>>(), actions);
 }
 

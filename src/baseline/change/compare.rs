@@ -62,6 +62,14 @@ impl Action {
         short_hash([account_id, self.operation().name(), resource, &what])
     }
 
+    /// Of a group's rules, the one that is to be revoked, where there is one: by its id, or by what it opens.
+    #[must_use]
+    pub fn rule_to_revoke<'a>(&self, rules: &'a [SecurityGroupRuleValue]) -> Option<&'a SecurityGroupRuleValue> {
+        let Self::SecurityGroupRule(change) = self else { return None };
+        let gone = change.before.as_ref()?;
+        rules.iter().find(|rule| is_rule(rule, gone))
+    }
+
     /// Where AWS stands between before and after. A state of another kind of resource counts as moved.
     #[must_use]
     pub fn position(&self, state: &ResourceState) -> Position {

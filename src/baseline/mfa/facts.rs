@@ -1,5 +1,7 @@
 //! What is known of one user from direct reads, and whether such a user may be denied everything without MFA. No IO.
 
+use sha2::{Digest, Sha256};
+
 use crate::baseline::remediation::HoldReason;
 
 /// A user as AWS's API shows it now: nothing here comes from the credential report.
@@ -33,6 +35,17 @@ pub struct ManagedPolicy {
     pub document: String,
 }
 
+impl ManagedPolicy {
+    /// SHA-256 of the document, in hexadecimal.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        Sha256::digest(self.document.as_bytes()).iter().fold(String::with_capacity(64), |mut hash, byte| {
+            hash.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default()));
+            hash
+        })
+    }
+}
+
 impl UserFacts {
     /// Why such a user must not be denied, whatever the spec says; `None` where these facts allow it.
     #[must_use]
@@ -51,5 +64,22 @@ impl UserFacts {
         } else {
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_told_by_the_hash_of_its_document() {
+        let policy = |document: &str| ManagedPolicy {
+            arn: "arn:aws:iam::222222222222:policy/RequireMfa".to_owned(),
+            version_id: "v1".to_owned(),
+            document: document.to_owned(),
+        };
+        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(policy("abc").hash(), known);
+        assert_ne!(policy("abd").hash(), known);
     }
 }

@@ -1,6 +1,6 @@
 //! From the desired controls to the checks that they ask for, and which of these need a read. No IO.
 
-use crate::api::{Controls, MfaControl, RootUser, SecurityGroupsControl, UserMfa};
+use crate::api::{Controls, MfaControl, Mode, RootUser, SecurityGroupsControl, UserMfa};
 use crate::baseline::account::AccountIdentity;
 use crate::baseline::check::Check;
 use crate::baseline::mfa::Needs;
@@ -51,6 +51,13 @@ impl Asked {
         let users = self.controls.mfa.as_ref().and_then(|mfa| mfa.users.as_ref()).filter(|users| needs_it(users));
         let Some(users) = users else { return Vec::new() };
         some([(true, Check::UserMfa), (users.require_phishing_resistant, Check::UserPhishingResistantMfa)])
+    }
+
+    /// The check of users, where one who fails it may be changed: the control enforces and names a policy to attach.
+    pub(super) fn users_to_change(&self) -> Vec<Check> {
+        let changes = |mfa: &MfaControl| mfa.mode == Some(Mode::Enforce) && mfa.deny_policy_name.is_some();
+        let changes = self.controls.mfa.as_ref().is_some_and(changes);
+        self.users(|_| changes).into_iter().filter(|check| *check == Check::UserMfa).collect()
     }
 
     /// What the part of the MFA control that concerns root, or users, needs alone.

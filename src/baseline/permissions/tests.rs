@@ -164,3 +164,15 @@ fn a_trust_policy_asks_for_the_external_id_that_is_given() {
     assert_eq!(with["Statement"][0]["Resource"], serde_json::Value::Null);
     assert_eq!(trust(None)["Statement"][0]["Condition"], serde_json::Value::Null);
 }
+
+#[test]
+fn what_only_planning_reads_is_needed_where_the_control_enforces_and_may_change_users() {
+    let plan = ["iam:ListAccessKeys", "iam:GetPolicyVersion"];
+    let mfa = controls("{mfa: {users: {scope: AllUsers}, denyPolicyName: RequireMfa}}");
+    let has = |controls: &Controls| plan.map(|action| needed(controls, "aws").iter().any(|it| it.action == action));
+    assert_eq!(has(&under(Mode::Audit, &mfa)), [false; 2]);
+    assert_eq!(has(&under(Mode::Enforce, &mfa)), [true; 2]);
+    let lowered = controls("{mfa: {mode: Audit, users: {}, denyPolicyName: RequireMfa}}");
+    assert_eq!(has(&under(Mode::Enforce, &lowered)), [false; 2]);
+    assert_eq!(has(&under(Mode::Enforce, &controls("{mfa: {users: {}}}"))), [false; 2], "no policy to attach");
+}

@@ -1,0 +1,43 @@
+//! P5: every read that only a plan makes times every fault: what was not read is `Unknown`, and says why.
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+
+use super::faults::{FOR_PLANS, Fault};
+use crate::aws::operation::{self, Operation};
+use crate::aws::testing::{fast, serve, unknown};
+use crate::aws::user::tests::{DENY, plain, user};
+use crate::baseline::{Cause, CauseClass};
+use crate::engine::cloud::Cloud;
+
+/// What a plan learns of the account while one operation fails.
+async fn cause_of(operation: Operation, fault: Fault) -> (Cause, usize) {
+    let server = serve(fast(), move |request, _| {
+        let is_it = operation.name.ends_with(&format!(":{}", request.operation));
+        if is_it { fault.answer(operation, plain(request)) } else { plain(request) }
+    })
+    .await;
+    let account = server.account_by(None, Duration::from_secs(30));
+    let cause = if [operation::GET_POLICY, operation::GET_POLICY_VERSION].contains(&operation) {
+        unknown(account.managed_policy(DENY).await)
+    } else {
+        unknown(account.user_facts(&user("ada")).await)
+    };
+    let attempts = server.operations().iter().filter(|name| operation.name.ends_with(&format!(":{name}"))).count();
+    (cause, attempts)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p5_no_read_of_a_plan_that_fails_is_taken_for_an_answer() {
+    let faults = Fault::QUICK.into_iter().chain([Fault::Hang]).filter(|fault| !fault.needs_pages());
+    let cases = FOR_PLANS.into_iter().flat_map(|operation| faults.clone().map(move |fault| (operation, fault)));
+    let each = |(operation, fault): (Operation, Fault)| async move {
+        let (cause, attempts) = cause_of(operation, fault).await;
+        assert_eq!(cause.class, fault.class(), "{operation} {fault:?}: {cause}");
+        assert!(attempts <= 3, "{operation} {fault:?}: {attempts} attempts");
+        let missing = (cause.class == CauseClass::AccessDenied).then_some(operation.action);
+        assert_eq!(cause.missing_action.as_deref(), missing, "{operation} {fault:?}");
+    };
+    stream::iter(cases).for_each_concurrent(8, each).await;
+}
