@@ -2,15 +2,17 @@
 //! to and the checks that need it. No IO.
 //!
 //! An action is here exactly if the observation of these controls can come to call it, in whatever state the account
-//! is. Where observation and evaluation ask a function what a spec needs, so does this page.
+//! is; where a control enforces, also if planning its changes can. Where observation and evaluation ask a function what
+//! a spec needs, so does this page.
 
 use std::collections::BTreeMap;
 
 use self::asked::Asked;
 use super::check::Check;
+use super::s3_encryption::Demand;
 use crate::api::{
-    Algorithm, AllowedIngress, Controls, MfaControl, PasswordPolicyControl, RootUser, S3Encryption,
-    SecurityGroupsControl, UserMfa, UserScope,
+    AccountBaselineSpec, Algorithm, AllowedIngress, Controls, Enforcement, MfaControl, Mode, OwnerTag,
+    PasswordPolicyControl, RootUser, S3Encryption, SecurityGroupsControl, UserMfa, UserScope,
 };
 
 mod asked;
@@ -42,7 +44,8 @@ pub struct Permission {
     pub statement: &'static str,
     /// What it is allowed on.
     pub resources: Resources,
-    /// The checks whose verdicts may hang on it, in the order of reports. None: no verdict does, reports alone do.
+    /// The checks whose verdicts, or changes where the control enforces, may hang on it, in the order of reports. None:
+    /// reports alone do.
     pub checks: Vec<Check>,
 }
 
@@ -79,7 +82,7 @@ impl Read {
 pub const FOR_REPORTS: &str = "iam:ListAccountAliases";
 
 /// Every action, in the order of policies: those of one statement follow each other.
-const READS: [Read; 21] = {
+const READS: [Read; 25] = {
     use Resources::{Any, Buckets, Keys, PrefixLists, Users};
     [
         Read::new("Account", FOR_REPORTS, Any, |_| Vec::new()),
@@ -110,9 +113,25 @@ const READS: [Read; 21] = {
             asked.s3(|check| check != Check::TlsRequired)
         }),
         Read::new("S3EncryptionBuckets", "s3:GetBucketPolicy", Buckets, |asked| {
-            [asked.s3_by_log_delivery(), asked.s3(|check| check == Check::TlsRequired)].concat()
+            let judged = [asked.s3_by_log_delivery(), asked.s3(|check| check == Check::TlsRequired)].concat();
+            union(judged, asked.s3_plans(|_, _| true))
         }),
         Read::new("S3EncryptionBuckets", "s3:GetBucketLogging", Buckets, Asked::s3_by_log_delivery),
+        Read::new("S3EncryptionBuckets", "s3:GetBucketTagging", Buckets, |asked| {
+            if asked.owned_elsewhere { asked.s3_plans(|_, _| true) } else { Vec::new() }
+        }),
+        Read::new("S3EncryptionBuckets", "s3:GetBucketWebsite", Buckets, |asked| {
+            asked.s3_plans(|_, check| check == Check::TlsRequired)
+        }),
+        Read::new("S3EncryptionBuckets", "s3:GetBucketPublicAccessBlock", Buckets, |asked| {
+            asked.s3_plans(|_, check| check == Check::TlsRequired)
+        }),
+        Read::new("S3EncryptionBuckets", "s3:GetReplicationConfiguration", Buckets, |asked| {
+            asked.s3_plans(|desired, check| {
+                let may_move = matches!(check, Check::EncryptionAlgorithm | Check::KmsKey);
+                may_move && Demand(desired).may_move_to_kms()
+            })
+        }),
         Read::new("S3EncryptionKeys", "kms:DescribeKey", Keys, |asked| {
             asked.s3(|check| matches!(check, Check::KmsKey | Check::KmsKeyUsable))
         }),
@@ -123,31 +142,55 @@ const READS: [Read; 21] = {
 /// nothing. What the operator's own identity needs (`sts:AssumeRole`) is not among them.
 #[must_use]
 pub fn needed(controls: &Controls, partition: &str) -> Vec<Permission> {
-    let asked = Asked::of(controls, partition);
+    permissions(&Asked::of(controls, partition))
+}
+
+/// The same for a whole baseline: where a control enforces, also what planning its changes needs.
+#[must_use]
+pub fn needed_by_baseline(baseline: &AccountBaselineSpec, partition: &str) -> Vec<Permission> {
+    permissions(&Asked::of_baseline(baseline, partition))
+}
+
+fn permissions(asked: &Asked) -> Vec<Permission> {
     if asked.checks().is_empty() {
         return Vec::new();
     }
-    READS.iter().filter_map(|read| read.permission(&asked)).collect()
+    READS.iter().filter_map(|read| read.permission(asked)).collect()
 }
 
-/// What any of several controls needs.
+/// What any of several baselines needs.
 #[must_use]
-pub fn needed_by_any<'a>(controls: impl IntoIterator<Item = &'a Controls>, partition: &str) -> Vec<Permission> {
+pub fn needed_by_any<'a>(
+    baselines: impl IntoIterator<Item = &'a AccountBaselineSpec>,
+    partition: &str,
+) -> Vec<Permission> {
     let mut checks: BTreeMap<&'static str, Vec<Check>> = BTreeMap::new();
-    for permission in controls.into_iter().flat_map(|controls| needed(controls, partition)) {
+    for permission in baselines.into_iter().flat_map(|baseline| needed_by_baseline(baseline, partition)) {
         let known = checks.entry(permission.action).or_default();
-        known.extend(permission.checks);
-        known.sort_unstable();
-        known.dedup();
+        *known = union(std::mem::take(known), permission.checks);
     }
     let permission = |read: &Read| checks.remove(read.action).map(|checks| read.with(checks));
     READS.iter().filter_map(permission).collect()
 }
 
-/// What the audit can need, whatever the controls ask for.
+/// In the order of reports, each once.
+fn union(mut checks: Vec<Check>, others: Vec<Check>) -> Vec<Check> {
+    checks.extend(others);
+    checks.sort_unstable();
+    checks.dedup();
+    checks
+}
+
+/// What the audit can need, whatever baselines ask for.
 #[must_use]
 pub fn every_read(partition: &str) -> Vec<Permission> {
-    needed_by_any(&[everything(UserScope::ConsoleUsers), everything(UserScope::PrivilegedUsers)], partition)
+    let enforcing = |scope| AccountBaselineSpec {
+        mode: Mode::Enforce,
+        enforcement: Some(Enforcement { owned_elsewhere: Some(vec![OwnerTag::default()]), ..Enforcement::default() }),
+        controls: everything(scope),
+        ..AccountBaselineSpec::default()
+    };
+    needed_by_any(&[enforcing(UserScope::ConsoleUsers), enforcing(UserScope::PrivilegedUsers)], partition)
 }
 
 /// Controls that ask for everything that there is to ask for, of these users.
@@ -185,10 +228,11 @@ fn everything(scope: UserScope) -> Controls {
         s3_encryption: Some(S3Encryption {
             minimum_algorithm: Some(Algorithm::SseKms),
             require_customer_managed_key: true,
-            kms_keys: None,
+            kms_keys: Some(vec!["alias/s3-default".into()]),
             require_bucket_key: true,
             forbid_sse_c: true,
             require_tls: true,
+            allow_kms_migration: true,
             ..S3Encryption::default()
         }),
     }

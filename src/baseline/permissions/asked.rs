@@ -1,10 +1,14 @@
 //! From the desired controls to the checks that they ask for, and which of these need a read. No IO.
 
-use crate::api::{Controls, MfaControl, RootUser, SecurityGroupsControl, UserMfa};
+use crate::api::{
+    AccountBaselineSpec, Controls, MfaControl, Mode, RootUser, S3Encryption, SecurityGroupsControl, UserMfa,
+};
 use crate::baseline::account::AccountIdentity;
-use crate::baseline::check::Check;
+use crate::baseline::check::{Check, Control};
 use crate::baseline::mfa::Needs;
 use crate::baseline::password_policy;
+use crate::baseline::plan::mode_of;
+use crate::baseline::remediation::Remediation;
 use crate::baseline::s3_encryption::Demand;
 
 /// What controls ask for, as checks.
@@ -12,6 +16,10 @@ pub(super) struct Asked {
     controls: Controls,
     /// An account in the partition: observation asks by its identity too.
     account: AccountIdentity,
+    /// The baseline's mode, which the controls' own can lower.
+    ceiling: Mode,
+    /// Whether tags mark what somebody else manages.
+    pub(super) owned_elsewhere: bool,
 }
 
 impl Asked {
@@ -20,7 +28,24 @@ impl Asked {
         Self {
             controls: controls.clone(),
             account: AccountIdentity { account_id, partition: partition.to_owned(), caller_arn },
+            ceiling: Mode::Audit,
+            owned_elsewhere: false,
         }
+    }
+
+    pub(super) fn of_baseline(baseline: &AccountBaselineSpec, partition: &str) -> Self {
+        let owned_elsewhere =
+            baseline.enforcement.as_ref().and_then(|enforcement| enforcement.owned_elsewhere.as_ref());
+        Self {
+            ceiling: baseline.mode,
+            owned_elsewhere: owned_elsewhere.is_some_and(|tags| !tags.is_empty()),
+            ..Self::of(&baseline.controls, partition)
+        }
+    }
+
+    /// Whether changes are planned for the control.
+    pub(super) fn plans(&self, control: Control) -> bool {
+        mode_of(control, self.ceiling, &self.controls) == Mode::Enforce
     }
 
     pub(super) fn checks(&self) -> Vec<Check> {
@@ -103,6 +128,13 @@ impl Asked {
     pub(super) fn s3(&self, needs_it: impl Fn(Check) -> bool) -> Vec<Check> {
         let demand = self.controls.s3_encryption.as_ref().map(|desired| Demand(desired).checks()).unwrap_or_default();
         demand.into_iter().map(|(check, _)| check).filter(|check| needs_it(*check)).collect()
+    }
+
+    /// The checks that changes of buckets can answer, where the control enforces and such a change needs something.
+    pub(super) fn s3_plans(&self, needs_it: impl Fn(&S3Encryption, Check) -> bool) -> Vec<Check> {
+        let desired = self.controls.s3_encryption.as_ref().filter(|_| self.plans(Control::S3Encryption));
+        let Some(desired) = desired else { return Vec::new() };
+        self.s3(|check| Remediation::manual(check).is_none() && needs_it(desired, check))
     }
 
     /// The checks that a bucket for logs is exempt from, where KMS is asked for.
