@@ -26,38 +26,21 @@ pub(super) fn plan(case: &Case<'_>, findings: &[&Finding], policy: Option<&Polic
     if findings.is_empty() {
         return;
     }
-    let live = match read("the bucket's encryption", case.state.encryption.as_ref()) {
-        Ok(live) => live.as_ref(),
+    let (live, start, mut draft) = match begin(case) {
+        Ok(begun) => begun,
         Err(hold) => return hold.all(findings, planned),
     };
-    let (Some(algorithm), Some(start)) = (algorithm(live), Start::of(case.state, case.buckets, case.account)) else {
-        let message = "the bucket's algorithm is not known, so a write could lose what it means";
-        return Hold::new(HoldReason::NotRead, message).all(findings, planned);
-    };
-    let mut draft = Draft { after: explicit(live), algorithm, answers: Vec::new(), does: Vec::new() };
     let of = |check: Check| findings.iter().copied().find(|finding| finding.subject().check == check);
     let (weak, key) = (of(Check::EncryptionAlgorithm), of(Check::KmsKey));
-    let mut hold = |finding: Option<&Finding>, hold: &Hold| hold.all(finding.as_slice(), planned);
-    match start {
-        Start::SseS3 => {
-            let both: Vec<_> = weak.into_iter().chain(key).collect();
-            if !both.is_empty()
-                && let Err(why) = leave_sse_s3(case, policy, weak.is_some(), &both, &mut draft)
-            {
-                both.into_iter().for_each(|finding| hold(Some(finding), &why));
-            }
+    if start == Start::SseS3 {
+        let both: Vec<_> = weak.into_iter().chain(key).collect();
+        hold_unless(leave_sse_s3(case, policy, weak.is_some(), &both, &mut draft), &both, planned);
+    } else {
+        if let Some(finding) = key {
+            hold_unless(take_named_key(case, policy, start, finding, &mut draft), &[finding], planned);
         }
-        Start::AwsManaged | Start::Customer => {
-            if let Some(finding) = key
-                && let Err(why) = take_named_key(case, policy, start, finding, &mut draft)
-            {
-                hold(Some(finding), &why);
-            }
-            if let Some(finding) = weak
-                && let Err(why) = raise(case, policy, finding, &mut draft)
-            {
-                hold(Some(finding), &why);
-            }
+        if let Some(finding) = weak {
+            hold_unless(raise(case, policy, finding, &mut draft), &[finding], planned);
         }
     }
     if let Some(finding) = of(Check::BucketKey) {
@@ -67,6 +50,23 @@ pub(super) fn plan(case: &Case<'_>, findings: &[&Finding], policy: Option<&Polic
         draft.block_sse_c(finding);
     }
     draft.finish(case, live, planned);
+}
+
+/// The live encryption, what of it decides where the bucket may move, and a draft that changes nothing.
+fn begin<'a, 'b>(case: &Case<'a>) -> Result<(Option<&'a BucketEncryption>, Start, Draft<'b>), Hold> {
+    let live = read("the bucket's encryption", case.state.encryption.as_ref())?.as_ref();
+    let known = algorithm(live).zip(Start::of(case.state, case.buckets, case.account));
+    let (algorithm, start) = known.ok_or_else(|| {
+        let message = "the bucket's algorithm is not known, so a write could lose what it means";
+        Hold::new(HoldReason::NotRead, message)
+    })?;
+    Ok((live, start, Draft { after: explicit(live), algorithm, answers: Vec::new(), does: Vec::new() }))
+}
+
+fn hold_unless(drafted: Result<(), Hold>, findings: &[&Finding], planned: &mut ControlPlan) {
+    if let Err(hold) = drafted {
+        hold.all(findings, planned);
+    }
 }
 
 /// The live values with nothing left to AWS's defaults: a write that leaves something out changes it.
@@ -91,6 +91,9 @@ fn leave_sse_s3<'a>(
     answers: &[&'a Finding],
     draft: &mut Draft<'a>,
 ) -> Result<(), Hold> {
+    if answers.is_empty() {
+        return Ok(());
+    }
     let target = Demand(case.desired).floor();
     if !may_raise {
         let message = "the bucket needs KMS to have a key, and an exception lets its algorithm be";

@@ -3,11 +3,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::{BucketEncryption, BucketEncryptionChange, BucketPolicyChange, Mode, RecordedBaseline};
+use crate::baseline::Verdict;
 use crate::baseline::change::{Action, Position, ResourceState};
+use crate::baseline::history::History;
 use crate::baseline::observed::CauseClass;
 use crate::baseline::remediation::Remediation;
 use crate::baseline::s3_encryption::{Bucket, BucketPolicy, KeyManager, LogTargets, evaluate};
-use crate::baseline::{History, Verdict};
 
 mod properties;
 
