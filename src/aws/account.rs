@@ -18,10 +18,10 @@ use super::operation::{GET_CALLER_IDENTITY, Operation, Service};
 use super::report::ReportCache;
 use super::session::{self, Session};
 use super::transport::{Expected, Once};
-use crate::api::SecurityGroupRuleValue;
+use crate::api::{SecurityGroupRuleValue, Tag};
 use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
 use crate::baseline::password_policy::PasswordPolicy;
-use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey};
+use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey, ReplicationRule};
 use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupRule};
 use crate::baseline::{AccountIdentity, Cause, CauseClass, Observed};
 use crate::engine::cloud::{Cloud, GroupFilter, Region};
@@ -235,6 +235,22 @@ impl Cloud for Account {
 
     async fn bucket_logging_target(&self, bucket: &Bucket) -> Observed<Option<String>> {
         self.read_bucket_logging_target(bucket).await.into()
+    }
+
+    async fn bucket_tags(&self, bucket: &Bucket) -> Observed<Vec<Tag>> {
+        self.read_bucket_tags(bucket).await.into()
+    }
+
+    async fn bucket_has_website(&self, bucket: &Bucket) -> Observed<bool> {
+        self.read_bucket_has_website(bucket).await.into()
+    }
+
+    async fn bucket_blocks_public_policy(&self, bucket: &Bucket) -> Observed<bool> {
+        self.read_bucket_blocks_public_policy(bucket).await.into()
+    }
+
+    async fn bucket_replication(&self, bucket: &Bucket) -> Observed<Vec<ReplicationRule>> {
+        self.read_bucket_replication(bucket).await.into()
     }
 
     async fn kms_key(&self, region: &str, key: &str) -> Observed<Option<KmsKey>> {

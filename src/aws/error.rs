@@ -152,7 +152,12 @@ impl Refusal<'_> {
             }
             "NoSuchEntity" if self.operation == operation::GET_ACCOUNT_PASSWORD_POLICY => FailureKind::Absent,
             "NoSuchEntity" if self.operation == operation::GET_POLICY => FailureKind::Absent,
-            "ServerSideEncryptionConfigurationNotFoundError" | "NoSuchBucketPolicy" => FailureKind::Absent,
+            "ServerSideEncryptionConfigurationNotFoundError"
+            | "NoSuchBucketPolicy"
+            | "NoSuchTagSet"
+            | "NoSuchWebsiteConfiguration"
+            | "NoSuchPublicAccessBlockConfiguration"
+            | "ReplicationConfigurationNotFoundError" => FailureKind::Absent,
             "NotFoundException" if self.operation == operation::DESCRIBE_KEY => FailureKind::Absent,
             "ReportNotPresent" | "ReportExpired" => FailureKind::ReportMissing,
             "ReportInProgress" => FailureKind::ReportPending,

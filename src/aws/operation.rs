@@ -78,6 +78,12 @@ pub(super) const GET_BUCKET_ENCRYPTION: Operation =
     Operation::new("s3:GetBucketEncryption").permitted_by("s3:GetEncryptionConfiguration");
 pub(super) const GET_BUCKET_POLICY: Operation = Operation::new("s3:GetBucketPolicy");
 pub(super) const GET_BUCKET_LOGGING: Operation = Operation::new("s3:GetBucketLogging");
+pub(super) const GET_BUCKET_TAGGING: Operation = Operation::new("s3:GetBucketTagging");
+pub(super) const GET_BUCKET_WEBSITE: Operation = Operation::new("s3:GetBucketWebsite");
+pub(super) const GET_PUBLIC_ACCESS_BLOCK: Operation =
+    Operation::new("s3:GetPublicAccessBlock").permitted_by("s3:GetBucketPublicAccessBlock");
+pub(super) const GET_BUCKET_REPLICATION: Operation =
+    Operation::new("s3:GetBucketReplication").permitted_by("s3:GetReplicationConfiguration");
 
 pub(super) const DESCRIBE_KEY: Operation = Operation::new("kms:DescribeKey");
 
@@ -98,7 +104,7 @@ mod tests {
     fn p12_the_audit_policy_has_the_action_of_every_operation_and_no_other() {
         // To ask who one is needs no permission, and the operator's own identity assumes the role.
         let without_a_right_of_the_role = [GET_CALLER_IDENTITY.name, ASSUME_ROLE.name];
-        let of_another_word = [LIST_BUCKETS, GET_BUCKET_ENCRYPTION];
+        let of_another_word = [LIST_BUCKETS, GET_BUCKET_ENCRYPTION, GET_PUBLIC_ACCESS_BLOCK, GET_BUCKET_REPLICATION];
         assert_eq!(texts("permitted_by"), of_another_word.map(|operation| operation.action).into());
         let mut called = texts("Operation::new");
         called.retain(|name| !without_a_right_of_the_role.contains(name));

@@ -5,16 +5,22 @@
 use std::error::Error;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::types::BlockedEncryptionTypes;
+use aws_sdk_s3::types::{
+    BlockedEncryptionTypes, ReplicationRule as SdkReplicationRule, ReplicationRuleStatus, SseKmsEncryptedObjectsStatus,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
 
 use super::account::Account;
 use super::error::{Failure, FailureKind, malformed};
-use super::operation::{GET_BUCKET_ENCRYPTION, GET_BUCKET_LOGGING, GET_BUCKET_POLICY, LIST_BUCKETS, Operation};
+use super::operation::{
+    GET_BUCKET_ENCRYPTION, GET_BUCKET_LOGGING, GET_BUCKET_POLICY, GET_BUCKET_REPLICATION, GET_BUCKET_TAGGING,
+    GET_BUCKET_WEBSITE, GET_PUBLIC_ACCESS_BLOCK, LIST_BUCKETS, Operation,
+};
 use super::paging::{now, pages};
-use crate::baseline::s3_encryption::{Bucket, BucketEncryption};
+use crate::api::Tag;
+use crate::baseline::s3_encryption::{Bucket, BucketEncryption, ReplicationRule};
 use crate::baseline::{Cause, CauseClass};
 
 /// The largest page, about 5 MiB. With a limit AWS also says the regions.
@@ -89,6 +95,45 @@ impl Account {
         Ok((target.filter(|target| !target.is_empty()), now()))
     }
 
+    pub(super) async fn read_bucket_tags(&self, bucket: &Bucket) -> Read<Vec<Tag>> {
+        let s3 = self.s3(&bucket.region);
+        let request = s3.get_bucket_tagging().bucket(&bucket.name).expected_bucket_owner(&self.id).send();
+        let answer = self.bucket_call(GET_BUCKET_TAGGING, bucket, request).await?;
+        let tags = answer.iter().flat_map(|answer| answer.tag_set());
+        let tags = tags.map(|tag| Tag { key: tag.key().to_owned(), value: tag.value().to_owned() }).collect();
+        Ok((tags, now()))
+    }
+
+    pub(super) async fn read_bucket_has_website(&self, bucket: &Bucket) -> Read<bool> {
+        let s3 = self.s3(&bucket.region);
+        let request = s3.get_bucket_website().bucket(&bucket.name).expected_bucket_owner(&self.id).send();
+        let answer = self.bucket_call(GET_BUCKET_WEBSITE, bucket, request).await?;
+        Ok((answer.is_some(), now()))
+    }
+
+    pub(super) async fn read_bucket_blocks_public_policy(&self, bucket: &Bucket) -> Read<bool> {
+        let s3 = self.s3(&bucket.region);
+        let request = s3.get_public_access_block().bucket(&bucket.name).expected_bucket_owner(&self.id).send();
+        let Some(answer) = self.bucket_call(GET_PUBLIC_ACCESS_BLOCK, bucket, request).await? else {
+            return Ok((false, now()));
+        };
+        let block = answer.public_access_block_configuration();
+        let block = block.ok_or_else(|| malformed(GET_PUBLIC_ACCESS_BLOCK, format!("{} has no block", bucket.name)))?;
+        Ok((block.block_public_policy().unwrap_or(false), now()))
+    }
+
+    pub(super) async fn read_bucket_replication(&self, bucket: &Bucket) -> Read<Vec<ReplicationRule>> {
+        let s3 = self.s3(&bucket.region);
+        let request = s3.get_bucket_replication().bucket(&bucket.name).expected_bucket_owner(&self.id).send();
+        let Some(answer) = self.bucket_call(GET_BUCKET_REPLICATION, bucket, request).await? else {
+            return Ok((Vec::new(), now()));
+        };
+        let configuration = answer.replication_configuration();
+        let configuration = configuration
+            .ok_or_else(|| malformed(GET_BUCKET_REPLICATION, format!("{} has no configuration", bucket.name)))?;
+        Ok((configuration.rules().iter().map(replication_rule).collect(), now()))
+    }
+
     /// A call for a bucket; `None` where AWS says that there is no such configuration.
     ///
     /// S3 refuses a wrong `ExpectedBucketOwner` with the very words of a missing permission (`Access Denied`), but
@@ -119,6 +164,16 @@ impl Account {
         let request = s3.list_buckets().prefix(&bucket.name).max_buckets(PAGE).send();
         let answer = self.call(LIST_BUCKETS, self.home(), request).await;
         answer.is_ok_and(|page| page.buckets().iter().all(|found| found.name() != Some(&bucket.name)))
+    }
+}
+
+fn replication_rule(rule: &SdkReplicationRule) -> ReplicationRule {
+    let kms = rule.source_selection_criteria().and_then(|criteria| criteria.sse_kms_encrypted_objects());
+    ReplicationRule {
+        id: rule.id().unwrap_or("without an id").to_owned(),
+        // A status that is not known may replicate.
+        enabled: rule.status() != &ReplicationRuleStatus::Disabled,
+        replicates_kms: kms.is_some_and(|objects| objects.status() == &SseKmsEncryptedObjectsStatus::Enabled),
     }
 }
 

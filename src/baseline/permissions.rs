@@ -2,16 +2,17 @@
 //! to and the checks that need it. No IO.
 //!
 //! An action is here exactly if the observation of these controls can come to call it, in whatever state the account
-//! is. Where observation and evaluation ask a function what a spec needs, so does this page.
+//! is; where a control enforces, also if planning its changes can. Where observation and evaluation ask a function what
+//! a spec needs, so does this page.
 
 use std::collections::BTreeMap;
 
 use self::asked::Asked;
-use super::check::{Check, Control};
-use super::plan::mode_of;
+use super::check::Check;
+use super::s3_encryption::Demand;
 use crate::api::{
-    Algorithm, AllowedIngress, Controls, DefaultGroupEnforcement, MfaControl, Mode, PasswordPolicyControl, RootUser,
-    S3Encryption, SecurityGroupsControl, UserMfa, UserScope,
+    AccountBaselineSpec, Algorithm, AllowedIngress, Controls, DefaultGroupEnforcement, Enforcement, MfaControl, Mode,
+    OwnerTag, PasswordPolicyControl, RootUser, S3Encryption, SecurityGroupsControl, UserMfa, UserScope,
 };
 
 mod asked;
@@ -45,7 +46,8 @@ pub struct Permission {
     pub statement: &'static str,
     /// What it is allowed on.
     pub resources: Resources,
-    /// The checks whose verdicts may hang on it, in the order of reports. None: no verdict does, reports alone do.
+    /// The checks whose verdicts, or changes where the control enforces, may hang on it, in the order of reports. None:
+    /// reports alone do.
     pub checks: Vec<Check>,
 }
 
@@ -82,13 +84,17 @@ impl Read {
 pub const FOR_REPORTS: &str = "iam:ListAccountAliases";
 
 /// Every action, in the order of policies: those of one statement follow each other.
-const READS: [Read; 27] = {
+const READS: [Read; 32] = {
     use Resources::{Any, Buckets, Keys, Policies, PrefixLists, Users};
     [
         Read::new("Account", FOR_REPORTS, Any, |_| Vec::new()),
         Read::new("Regions", "ec2:DescribeRegions", Any, |asked| [asked.groups(|_| true), asked.s3(|_| true)].concat()),
-        Read::new("PasswordPolicy", "iam:GetAccountPasswordPolicy", Any, Asked::password_policy),
-        Read::new("Mfa", "iam:GetAccountSummary", Any, |asked| asked.root(|check| check != Check::RootUserUnused)),
+        Read::new("PasswordPolicy", "iam:GetAccountPasswordPolicy", Any, |asked| {
+            union(asked.password_policy(), asked.users_to_deny())
+        }),
+        Read::new("Mfa", "iam:GetAccountSummary", Any, |asked| {
+            union(asked.root(|check| check != Check::RootUserUnused), asked.users_to_deny())
+        }),
         Read::new("Mfa", "iam:ListVirtualMFADevices", Any, |asked| {
             asked.root(|check| check == Check::RootUserHardwareMfa)
         }),
@@ -96,18 +102,22 @@ const READS: [Read; 27] = {
         Read::new("Mfa", "iam:GetCredentialReport", Any, Asked::report),
         Read::new("Mfa", "iam:ListUsers", Any, |asked| asked.users(|_| true)),
         Read::new("Mfa", "iam:GetAccountAuthorizationDetails", Any, |asked| {
-            asked.users(|users| users.scope == UserScope::PrivilegedUsers)
+            union(asked.users(|users| users.scope == UserScope::PrivilegedUsers), asked.users_to_deny())
         }),
         Read::new("MfaUsers", "iam:ListMFADevices", Users, |asked| asked.users(|_| true)),
         Read::new("MfaUsers", "iam:GetLoginProfile", Users, |asked| {
-            union(asked.users(|users| users.scope == UserScope::ConsoleUsers), asked.users_to_change())
+            union(asked.users(|users| users.scope == UserScope::ConsoleUsers), asked.users_to_deny())
         }),
-        Read::new("MfaUsers", "iam:ListAccessKeys", Users, Asked::users_to_change),
-        Read::new("MfaUsers", "iam:ListServiceSpecificCredentials", Users, Asked::users_to_change),
-        Read::new("MfaUsers", "iam:ListSigningCertificates", Users, Asked::users_to_change),
-        Read::new("MfaUsers", "iam:ListAttachedUserPolicies", Users, Asked::users_to_change),
-        Read::new("MfaPolicies", "iam:GetPolicy", Policies, Asked::users_to_change),
-        Read::new("MfaPolicies", "iam:GetPolicyVersion", Policies, Asked::users_to_change),
+        // What decides whether a user may be denied, and whether an expired password can be changed.
+        Read::new("MfaUsers", "iam:ListAccessKeys", Users, Asked::users_to_deny),
+        Read::new("MfaUsers", "iam:ListServiceSpecificCredentials", Users, Asked::users_to_deny),
+        Read::new("MfaUsers", "iam:ListSigningCertificates", Users, Asked::users_to_deny),
+        Read::new("MfaUsers", "iam:ListAttachedUserPolicies", Users, Asked::users_to_deny),
+        Read::new("MfaUsers", "iam:SimulatePrincipalPolicy", Users, |asked| {
+            union(asked.password_age_to_plan(), asked.users_to_deny())
+        }),
+        Read::new("MfaPolicies", "iam:GetPolicy", Policies, Asked::users_to_deny),
+        Read::new("MfaPolicies", "iam:GetPolicyVersion", Policies, Asked::users_to_deny),
         Read::new("SecurityGroups", "ec2:DescribeSecurityGroupRules", Any, |asked| asked.groups(|_| true)),
         Read::new("SecurityGroups", "ec2:DescribeSecurityGroups", Any, Asked::groups_by_name),
         // How bad a failure is hangs on it.
@@ -119,9 +129,25 @@ const READS: [Read; 27] = {
             asked.s3(|check| check != Check::TlsRequired)
         }),
         Read::new("S3EncryptionBuckets", "s3:GetBucketPolicy", Buckets, |asked| {
-            [asked.s3_by_log_delivery(), asked.s3(|check| check == Check::TlsRequired)].concat()
+            let judged = [asked.s3_by_log_delivery(), asked.s3(|check| check == Check::TlsRequired)].concat();
+            union(judged, asked.s3_plans(|_, _| true))
         }),
         Read::new("S3EncryptionBuckets", "s3:GetBucketLogging", Buckets, Asked::s3_by_log_delivery),
+        Read::new("S3EncryptionBuckets", "s3:GetBucketTagging", Buckets, |asked| {
+            if asked.owned_elsewhere { asked.s3_plans(|_, _| true) } else { Vec::new() }
+        }),
+        Read::new("S3EncryptionBuckets", "s3:GetBucketWebsite", Buckets, |asked| {
+            asked.s3_plans(|_, check| check == Check::TlsRequired)
+        }),
+        Read::new("S3EncryptionBuckets", "s3:GetBucketPublicAccessBlock", Buckets, |asked| {
+            asked.s3_plans(|_, check| check == Check::TlsRequired)
+        }),
+        Read::new("S3EncryptionBuckets", "s3:GetReplicationConfiguration", Buckets, |asked| {
+            asked.s3_plans(|desired, check| {
+                let may_move = matches!(check, Check::EncryptionAlgorithm | Check::KmsKey);
+                may_move && Demand(desired).may_move_to_kms()
+            })
+        }),
         Read::new("S3EncryptionKeys", "kms:DescribeKey", Keys, |asked| {
             asked.s3(|check| matches!(check, Check::KmsKey | Check::KmsKeyUsable))
         }),
@@ -132,60 +158,55 @@ const READS: [Read; 27] = {
 /// nothing. What the operator's own identity needs (`sts:AssumeRole`) is not among them.
 #[must_use]
 pub fn needed(controls: &Controls, partition: &str) -> Vec<Permission> {
-    let asked = Asked::of(controls, partition);
+    permissions(&Asked::of(controls, partition))
+}
+
+/// The same for a whole baseline: where a control enforces, also what planning its changes needs.
+#[must_use]
+pub fn needed_by_baseline(baseline: &AccountBaselineSpec, partition: &str) -> Vec<Permission> {
+    permissions(&Asked::of_baseline(baseline, partition))
+}
+
+fn permissions(asked: &Asked) -> Vec<Permission> {
     if asked.checks().is_empty() {
         return Vec::new();
     }
-    READS.iter().filter_map(|read| read.permission(&asked)).collect()
+    READS.iter().filter_map(|read| read.permission(asked)).collect()
 }
 
-/// The controls, each with the mode in which it works under the ceiling of its baseline. Without it, a control's own
-/// mode alone decides whether what only planning reads is needed.
+/// What any of several baselines needs.
 #[must_use]
-pub fn under(ceiling: Mode, controls: &Controls) -> Controls {
-    let mut effective = controls.clone();
-    let mode = |control| Some(mode_of(control, ceiling, controls));
-    if let Some(password_policy) = &mut effective.password_policy {
-        password_policy.mode = mode(Control::PasswordPolicy);
-    }
-    if let Some(mfa) = &mut effective.mfa {
-        mfa.mode = mode(Control::Mfa);
-    }
-    if let Some(security_groups) = &mut effective.security_groups {
-        security_groups.mode = mode(Control::SecurityGroups);
-    }
-    if let Some(s3_encryption) = &mut effective.s3_encryption {
-        s3_encryption.mode = mode(Control::S3Encryption);
-    }
-    effective
-}
-
-/// Both lists, the same check once.
-fn union(one: Vec<Check>, other: Vec<Check>) -> Vec<Check> {
-    let mut checks = [one, other].concat();
-    checks.sort_unstable();
-    checks.dedup();
-    checks
-}
-
-/// What any of several controls needs.
-#[must_use]
-pub fn needed_by_any<'a>(controls: impl IntoIterator<Item = &'a Controls>, partition: &str) -> Vec<Permission> {
+pub fn needed_by_any<'a>(
+    baselines: impl IntoIterator<Item = &'a AccountBaselineSpec>,
+    partition: &str,
+) -> Vec<Permission> {
     let mut checks: BTreeMap<&'static str, Vec<Check>> = BTreeMap::new();
-    for permission in controls.into_iter().flat_map(|controls| needed(controls, partition)) {
+    for permission in baselines.into_iter().flat_map(|baseline| needed_by_baseline(baseline, partition)) {
         let known = checks.entry(permission.action).or_default();
-        known.extend(permission.checks);
-        known.sort_unstable();
-        known.dedup();
+        *known = union(std::mem::take(known), permission.checks);
     }
     let permission = |read: &Read| checks.remove(read.action).map(|checks| read.with(checks));
     READS.iter().filter_map(permission).collect()
 }
 
-/// What the audit can need, whatever the controls ask for.
+/// In the order of reports, each once.
+fn union(mut checks: Vec<Check>, others: Vec<Check>) -> Vec<Check> {
+    checks.extend(others);
+    checks.sort_unstable();
+    checks.dedup();
+    checks
+}
+
+/// What the audit can need, whatever baselines ask for.
 #[must_use]
 pub fn every_read(partition: &str) -> Vec<Permission> {
-    needed_by_any(&[everything(UserScope::ConsoleUsers), everything(UserScope::PrivilegedUsers)], partition)
+    let enforcing = |scope| AccountBaselineSpec {
+        mode: Mode::Enforce,
+        enforcement: Some(Enforcement { owned_elsewhere: Some(vec![OwnerTag::default()]), ..Enforcement::default() }),
+        controls: everything(scope),
+        ..AccountBaselineSpec::default()
+    };
+    needed_by_any(&[enforcing(UserScope::ConsoleUsers), enforcing(UserScope::PrivilegedUsers)], partition)
 }
 
 /// Controls that ask for everything that there is to ask for, of these users.
@@ -200,7 +221,6 @@ fn everything(scope: UserScope) -> Controls {
             password_reuse_prevention: Some(24),
             max_password_age: Some(90),
             allow_users_to_change_password: true,
-            mode: Some(Mode::Enforce),
             ..PasswordPolicyControl::default()
         }),
         mfa: Some(MfaControl {
@@ -211,8 +231,8 @@ fn everything(scope: UserScope) -> Controls {
                 require_unused_for: Some("90d".into()),
             }),
             users: Some(UserMfa { scope, require_phishing_resistant: true, ..UserMfa::default() }),
-            mode: Some(Mode::Enforce),
-            deny_policy_name: Some("*".to_owned()),
+            deny_policy_name: Some("PlumblineRequireMfa".to_owned()),
+            ..MfaControl::default()
         }),
         security_groups: Some(SecurityGroupsControl {
             allowed_ingress: Some(vec![AllowedIngress {
@@ -220,7 +240,6 @@ fn everything(scope: UserScope) -> Controls {
                 ..AllowedIngress::default()
             }]),
             require_empty_default_group: true,
-            mode: Some(Mode::Enforce),
             narrow: true,
             enforce_default_group: DefaultGroupEnforcement::InUseToo,
             ..SecurityGroupsControl::default()
@@ -228,11 +247,10 @@ fn everything(scope: UserScope) -> Controls {
         s3_encryption: Some(S3Encryption {
             minimum_algorithm: Some(Algorithm::SseKms),
             require_customer_managed_key: true,
-            kms_keys: None,
+            kms_keys: Some(vec!["alias/s3-default".into()]),
             require_bucket_key: true,
             forbid_sse_c: true,
             require_tls: true,
-            mode: Some(Mode::Enforce),
             allow_kms_migration: true,
             ..S3Encryption::default()
         }),

@@ -79,6 +79,8 @@ pub enum HoldReason {
     ReplacesKey,
     /// Other accounts or services write to the bucket.
     OtherWriters,
+    /// Others read from the bucket, who could not decrypt with the key.
+    OtherReaders,
     /// The bucket's policy demands uploads with SSE-S3.
     UploadsDemandSseS3,
     /// An AWS service delivers to the bucket.
@@ -123,6 +125,7 @@ impl HoldReason {
             Self::NoUsableKey => "NoUsableKey",
             Self::ReplacesKey => "ReplacesKey",
             Self::OtherWriters => "OtherWriters",
+            Self::OtherReaders => "OtherReaders",
             Self::UploadsDemandSseS3 => "UploadsDemandSseS3",
             Self::DeliveryBucket => "DeliveryBucket",
             Self::Replication => "Replication",

@@ -16,7 +16,7 @@ pub use bucket_policy::BucketPolicy;
 pub use demand::Demand;
 pub use evaluate::evaluate;
 pub use keys::{KeyArn, KeyRef, named_keys};
-pub use plan::{Evidence, plan};
+pub use plan::{BucketEvidence, Evidence, Needs, ReplicationRule, is_public, plan};
 pub use tls::PlainHttp;
 
 use super::account::AccountIdentity;

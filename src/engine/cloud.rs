@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{AwsAccountSpec, SecurityGroupRuleValue};
+use crate::api::{AwsAccountSpec, SecurityGroupRuleValue, Tag};
 use crate::baseline::change::{Action, ResourceState};
 use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
 use crate::baseline::password_policy::PasswordPolicy;
-use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey};
+use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey, ReplicationRule};
 use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupRule};
 use crate::baseline::{AccountIdentity, Cause, Observed};
 
@@ -164,6 +164,14 @@ pub trait Cloud: Send + Sync {
     async fn bucket_policy(&self, bucket: &Bucket) -> Observed<Option<String>>;
     /// `s3:GetBucketLogging`: the bucket that the server access logs go to, if any.
     async fn bucket_logging_target(&self, bucket: &Bucket) -> Observed<Option<String>>;
+    /// `s3:GetBucketTagging`: none where it has no tags.
+    async fn bucket_tags(&self, bucket: &Bucket) -> Observed<Vec<Tag>>;
+    /// `s3:GetBucketWebsite`: whether the bucket serves a website.
+    async fn bucket_has_website(&self, bucket: &Bucket) -> Observed<bool>;
+    /// `s3:GetPublicAccessBlock` of the bucket alone: its `BlockPublicPolicy`, false where it has no such block.
+    async fn bucket_blocks_public_policy(&self, bucket: &Bucket) -> Observed<bool>;
+    /// `s3:GetBucketReplication`: the rules, none where objects are not replicated.
+    async fn bucket_replication(&self, bucket: &Bucket) -> Observed<Vec<ReplicationRule>>;
     /// `kms:DescribeKey` by id, ARN or alias, in a region; `None` where there is no such key.
     async fn kms_key(&self, region: &str, key: &str) -> Observed<Option<KmsKey>>;
 }

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::cloud::{Cloud, GroupFilter, Region};
-use crate::api::SecurityGroupRuleValue;
+use crate::api::{SecurityGroupRuleValue, Tag};
 use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
 use crate::baseline::password_policy::PasswordPolicy;
-use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey};
+use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey, ReplicationRule};
 use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupRule};
 use crate::baseline::{AccountIdentity, Cause, CauseClass, Observed};
 
@@ -65,6 +65,10 @@ pub(crate) struct FakeCloud {
     pub(crate) encryption: BTreeMap<String, Observed<Option<BucketEncryption>>>,
     pub(crate) policies: BTreeMap<String, Observed<Option<String>>>,
     pub(crate) logging: BTreeMap<String, Observed<Option<String>>>,
+    pub(crate) tags: BTreeMap<String, Observed<Vec<Tag>>>,
+    pub(crate) websites: BTreeMap<String, Observed<bool>>,
+    pub(crate) public_policy_blocks: BTreeMap<String, Observed<bool>>,
+    pub(crate) replication: BTreeMap<String, Observed<Vec<ReplicationRule>>>,
     pub(crate) keys: BTreeMap<String, Observed<Option<KmsKey>>>,
     pub(crate) calls: Mutex<Vec<String>>,
 }
@@ -207,6 +211,26 @@ impl Cloud for FakeCloud {
     async fn bucket_logging_target(&self, bucket: &Bucket) -> Observed<Option<String>> {
         self.log(format!("GetBucketLogging {}", bucket.name));
         answer(self.logging.get(&bucket.name))
+    }
+
+    async fn bucket_tags(&self, bucket: &Bucket) -> Observed<Vec<Tag>> {
+        self.log(format!("GetBucketTagging {}", bucket.name));
+        answer(self.tags.get(&bucket.name))
+    }
+
+    async fn bucket_has_website(&self, bucket: &Bucket) -> Observed<bool> {
+        self.log(format!("GetBucketWebsite {}", bucket.name));
+        answer(self.websites.get(&bucket.name))
+    }
+
+    async fn bucket_blocks_public_policy(&self, bucket: &Bucket) -> Observed<bool> {
+        self.log(format!("GetPublicAccessBlock {}", bucket.name));
+        answer(self.public_policy_blocks.get(&bucket.name))
+    }
+
+    async fn bucket_replication(&self, bucket: &Bucket) -> Observed<Vec<ReplicationRule>> {
+        self.log(format!("GetBucketReplication {}", bucket.name));
+        answer(self.replication.get(&bucket.name))
     }
 
     async fn kms_key(&self, region: &str, key: &str) -> Observed<Option<KmsKey>> {

@@ -8,12 +8,18 @@ mod security_groups;
 
 use super::Assessment;
 use super::cloud::Cloud;
-use crate::api::{Controls, Mode};
+use crate::api::{Controls, Mode, OwnerTag};
 use crate::baseline::plan::{Evidence, mode_of};
 use crate::baseline::{Control, Finding, Verdict};
 
 /// Gathers the evidence for all controls that enforce, side by side. The assessment is the one after exceptions.
-pub async fn gather(assessment: &Assessment, ceiling: Mode, controls: &Controls, cloud: &dyn Cloud) -> Evidence {
+pub async fn gather(
+    assessment: &Assessment,
+    ceiling: Mode,
+    controls: &Controls,
+    owned_elsewhere: &[OwnerTag],
+    cloud: &dyn Cloud,
+) -> Evidence {
     let failing = |control: Control| -> Vec<&Finding> {
         if mode_of(control, ceiling, controls) == Mode::Audit {
             return Vec::new();
@@ -55,7 +61,7 @@ pub async fn gather(assessment: &Assessment, ceiling: Mode, controls: &Controls,
             let failing = failing(Control::S3Encryption);
             match (&controls.s3_encryption, &snapshots.s3_encryption) {
                 (Some(desired), Some(snapshot)) if !failing.is_empty() => {
-                    Some(s3_encryption::gather(desired, &failing, snapshot, identity, cloud).await)
+                    Some(s3_encryption::gather(desired, &failing, snapshot, identity, owned_elsewhere, cloud).await)
                 }
                 _ => None,
             }

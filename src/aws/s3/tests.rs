@@ -108,7 +108,11 @@ async fn s3_23_every_call_for_a_bucket_names_its_owner_and_goes_to_its_region() 
     assert_eq!(unknown(account.bucket_encryption(&bucket()).await).class, CauseClass::NotFound);
     assert_eq!(unknown(account.bucket_policy(&bucket()).await).class, CauseClass::NotFound);
     assert_eq!(unknown(account.bucket_logging_target(&bucket()).await).class, CauseClass::NotFound);
-    assert_eq!(server.requests().len(), 3);
+    assert_eq!(unknown(account.bucket_tags(&bucket()).await).class, CauseClass::NotFound);
+    assert_eq!(unknown(account.bucket_has_website(&bucket()).await).class, CauseClass::NotFound);
+    assert_eq!(unknown(account.bucket_blocks_public_policy(&bucket()).await).class, CauseClass::NotFound);
+    assert_eq!(unknown(account.bucket_replication(&bucket()).await).class, CauseClass::NotFound);
+    assert_eq!(server.requests().len(), 7);
     for request in server.requests() {
         assert_eq!(request.headers["x-amz-expected-bucket-owner"], ACCOUNT);
         assert_eq!(request.region(), "eu-west-1");
@@ -159,4 +163,70 @@ async fn a_bucket_policy_is_handed_on_as_it_is() {
     let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
     let server = serve(fast(), move |_, _| ok(policy)).await;
     assert_eq!(complete(server.account().bucket_policy(&bucket()).await).as_deref(), Some(policy));
+}
+
+#[tokio::test]
+async fn no_tags_no_website_no_block_and_no_replication_are_answers() {
+    let server = serve(fast(), |request, _| {
+        let code = match request.operation.split_once('?').unwrap().1.split('&').next().unwrap() {
+            "tagging" => "NoSuchTagSet",
+            "website" => "NoSuchWebsiteConfiguration",
+            "publicAccessBlock" => "NoSuchPublicAccessBlockConfiguration",
+            "replication" => "ReplicationConfigurationNotFoundError",
+            other => panic!("another read: {other}"),
+        };
+        s3_error(404, code, "not found")
+    })
+    .await;
+    let account = server.account();
+    assert_eq!(complete(account.bucket_tags(&bucket()).await), []);
+    assert!(!complete(account.bucket_has_website(&bucket()).await));
+    assert!(!complete(account.bucket_blocks_public_policy(&bucket()).await));
+    assert_eq!(complete(account.bucket_replication(&bucket()).await), []);
+}
+
+#[tokio::test]
+async fn what_decides_about_a_change_is_read_from_s3s_answers() {
+    let server = serve(fast(), |request, _| {
+        ok(match request.operation.split_once('?').unwrap().1.split('&').next().unwrap() {
+            "tagging" => "<Tagging><TagSet><Tag><Key>ManagedBy</Key><Value>terraform</Value></Tag></TagSet></Tagging>",
+            "website" => {
+                "<WebsiteConfiguration><RedirectAllRequestsTo><HostName>shop</HostName></RedirectAllRequestsTo>\
+                 </WebsiteConfiguration>"
+            }
+            "publicAccessBlock" => {
+                "<PublicAccessBlockConfiguration><BlockPublicAcls>false</BlockPublicAcls>\
+                 <BlockPublicPolicy>true</BlockPublicPolicy></PublicAccessBlockConfiguration>"
+            }
+            _ => {
+                "<ReplicationConfiguration><Role>r</Role>\
+                 <Rule><ID>a</ID><Status>Enabled</Status><Destination><Bucket>b</Bucket></Destination>\
+                 <SourceSelectionCriteria><SseKmsEncryptedObjects><Status>Enabled</Status></SseKmsEncryptedObjects>\
+                 </SourceSelectionCriteria></Rule>\
+                 <Rule><ID>b</ID><Status>Disabled</Status><Destination><Bucket>b</Bucket></Destination></Rule>\
+                 </ReplicationConfiguration>"
+            }
+        })
+    })
+    .await;
+    let account = server.account();
+    let tag = Tag { key: "ManagedBy".to_owned(), value: "terraform".to_owned() };
+    assert_eq!(complete(account.bucket_tags(&bucket()).await), [tag]);
+    assert!(complete(account.bucket_has_website(&bucket()).await));
+    assert!(complete(account.bucket_blocks_public_policy(&bucket()).await));
+    let rule = |id: &str, on| ReplicationRule { id: id.to_owned(), enabled: on, replicates_kms: on };
+    assert_eq!(complete(account.bucket_replication(&bucket()).await), [rule("a", true), rule("b", false)]);
+}
+
+#[tokio::test]
+async fn a_denied_read_names_the_action_that_s3_calls_otherwise() {
+    let server = serve(fast(), |_, _| {
+        let words = "User: arn:aws:sts::222222222222:assumed-role/a/b is not authorized to perform";
+        s3_error(403, "AccessDenied", words)
+    })
+    .await;
+    let account = server.account();
+    let missing = |cause: Cause| cause.missing_action.unwrap();
+    assert_eq!(missing(unknown(account.bucket_replication(&bucket()).await)), "s3:GetReplicationConfiguration");
+    assert_eq!(missing(unknown(account.bucket_blocks_public_policy(&bucket()).await)), "s3:GetBucketPublicAccessBlock");
 }

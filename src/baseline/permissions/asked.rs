@@ -1,10 +1,14 @@
 //! From the desired controls to the checks that they ask for, and which of these need a read. No IO.
 
-use crate::api::{Controls, MfaControl, Mode, RootUser, SecurityGroupsControl, UserMfa};
+use crate::api::{
+    AccountBaselineSpec, Controls, MfaControl, Mode, RootUser, S3Encryption, SecurityGroupsControl, UserMfa,
+};
 use crate::baseline::account::AccountIdentity;
-use crate::baseline::check::Check;
+use crate::baseline::check::{Check, Control};
 use crate::baseline::mfa::Needs;
 use crate::baseline::password_policy;
+use crate::baseline::plan::mode_of;
+use crate::baseline::remediation::Remediation;
 use crate::baseline::s3_encryption::Demand;
 
 /// What controls ask for, as checks.
@@ -12,6 +16,10 @@ pub(super) struct Asked {
     controls: Controls,
     /// An account in the partition: observation asks by its identity too.
     account: AccountIdentity,
+    /// The baseline's mode, which the controls' own can lower.
+    ceiling: Mode,
+    /// Whether tags mark what somebody else manages.
+    pub(super) owned_elsewhere: bool,
 }
 
 impl Asked {
@@ -20,7 +28,24 @@ impl Asked {
         Self {
             controls: controls.clone(),
             account: AccountIdentity { account_id, partition: partition.to_owned(), caller_arn },
+            ceiling: Mode::Audit,
+            owned_elsewhere: false,
         }
+    }
+
+    pub(super) fn of_baseline(baseline: &AccountBaselineSpec, partition: &str) -> Self {
+        let owned_elsewhere =
+            baseline.enforcement.as_ref().and_then(|enforcement| enforcement.owned_elsewhere.as_ref());
+        Self {
+            ceiling: baseline.mode,
+            owned_elsewhere: owned_elsewhere.is_some_and(|tags| !tags.is_empty()),
+            ..Self::of(&baseline.controls, partition)
+        }
+    }
+
+    /// Whether changes are planned for the control.
+    pub(super) fn plans(&self, control: Control) -> bool {
+        mode_of(control, self.ceiling, &self.controls) == Mode::Enforce
     }
 
     pub(super) fn checks(&self) -> Vec<Check> {
@@ -30,6 +55,14 @@ impl Asked {
 
     pub(super) fn password_policy(&self) -> Vec<Check> {
         self.controls.password_policy.as_ref().map(password_policy::checks).unwrap_or_default()
+    }
+
+    /// The age of passwords, where it is asked for and enforced: who would be stranded is read first.
+    pub(super) fn password_age_to_plan(&self) -> Vec<Check> {
+        if !self.plans(Control::PasswordPolicy) {
+            return Vec::new();
+        }
+        self.password_policy().into_iter().filter(|check| *check == Check::MaxPasswordAge).collect()
     }
 
     pub(super) fn root(&self, needs_it: impl Fn(Check) -> bool) -> Vec<Check> {
@@ -53,11 +86,11 @@ impl Asked {
         some([(true, Check::UserMfa), (users.require_phishing_resistant, Check::UserPhishingResistantMfa)])
     }
 
-    /// The check of users, where one who fails it may be changed: the control enforces and names a policy to attach.
-    pub(super) fn users_to_change(&self) -> Vec<Check> {
-        let changes = |mfa: &MfaControl| mfa.mode == Some(Mode::Enforce) && mfa.deny_policy_name.is_some();
-        let changes = self.controls.mfa.as_ref().is_some_and(changes);
-        self.users(|_| changes).into_iter().filter(|check| *check == Check::UserMfa).collect()
+    /// The check of users that enforcement answers by denying them, where it does.
+    pub(super) fn users_to_deny(&self) -> Vec<Check> {
+        let named = self.controls.mfa.as_ref().is_some_and(|mfa| mfa.deny_policy_name.is_some());
+        let denies = named && self.plans(Control::Mfa);
+        self.users(|_| denies).into_iter().filter(|check| *check == Check::UserMfa).collect()
     }
 
     /// What the part of the MFA control that concerns root, or users, needs alone.
@@ -81,7 +114,16 @@ impl Asked {
     }
 
     pub(super) fn report(&self) -> Vec<Check> {
-        [self.root_by_report(), self.users(|users| self.mfa_needs(None, Some(users)).report)].concat()
+        let mut checks = [
+            self.password_age_to_plan(),
+            self.root_by_report(),
+            self.users(|users| self.mfa_needs(None, Some(users)).report),
+            self.users_to_deny(),
+        ]
+        .concat();
+        checks.sort_unstable();
+        checks.dedup();
+        checks
     }
 
     pub(super) fn groups(&self, needs_it: impl Fn(&SecurityGroupsControl) -> bool) -> Vec<Check> {
@@ -98,10 +140,12 @@ impl Asked {
         self.groups(|_| true).into_iter().filter(|check| *check == Check::Ingress).collect()
     }
 
-    /// The checks for which groups are described: default ones, and those whose names decide what they may open.
+    /// The checks for which groups are described: default ones, those whose names decide what they may open, and where
+    /// the control enforces all that fail, because name and tags tell whose they are.
     pub(super) fn groups_by_name(&self) -> Vec<Check> {
         let names_decide = |groups: &SecurityGroupsControl| {
-            groups.allowed_ingress.iter().flatten().any(|entry| entry.group_names.is_some())
+            self.plans(Control::SecurityGroups)
+                || groups.allowed_ingress.iter().flatten().any(|entry| entry.group_names.is_some())
         };
         let by_name = self.groups(names_decide).into_iter().filter(|check| *check == Check::Ingress);
         by_name.chain(self.groups(|_| true).into_iter().filter(|check| *check == Check::DefaultSecurityGroup)).collect()
@@ -110,6 +154,13 @@ impl Asked {
     pub(super) fn s3(&self, needs_it: impl Fn(Check) -> bool) -> Vec<Check> {
         let demand = self.controls.s3_encryption.as_ref().map(|desired| Demand(desired).checks()).unwrap_or_default();
         demand.into_iter().map(|(check, _)| check).filter(|check| needs_it(*check)).collect()
+    }
+
+    /// The checks that changes of buckets can answer, where the control enforces and such a change needs something.
+    pub(super) fn s3_plans(&self, needs_it: impl Fn(&S3Encryption, Check) -> bool) -> Vec<Check> {
+        let desired = self.controls.s3_encryption.as_ref().filter(|_| self.plans(Control::S3Encryption));
+        let Some(desired) = desired else { return Vec::new() };
+        self.s3(|check| Remediation::manual(check).is_none() && needs_it(desired, check))
     }
 
     /// The checks that a bucket for logs is exempt from, where KMS is asked for.

@@ -114,10 +114,11 @@ fn in_gov_cloud_the_report_tells_whether_root_has_mfa() {
 
 #[test]
 fn several_baselines_need_what_any_of_them_needs() {
-    let [one, other] = ["{mfa: {users: {}}}", "{mfa: {users: {scope: PrivilegedUsers}}}"].map(controls);
+    let [one, other] = ["{mfa: {users: {}}}", "{mfa: {users: {scope: PrivilegedUsers}}}"]
+        .map(|yaml| AccountBaselineSpec { controls: controls(yaml), ..AccountBaselineSpec::default() });
     let both: Vec<_> = needed_by_any([&one, &other], "aws").iter().map(|it| it.action).collect();
     assert!(both.contains(&"iam:GetLoginProfile") && both.contains(&"iam:GetAccountAuthorizationDetails"), "{both:?}");
-    assert_eq!(needed_by_any([&one, &one], "aws"), needed(&one, "aws"));
+    assert_eq!(needed_by_any([&one, &one], "aws"), needed(&one.controls, "aws"));
     assert_eq!(needed_by_any([&one, &other], "aws"), needed_by_any([&other, &one], "aws"));
 }
 
@@ -165,14 +166,47 @@ fn a_trust_policy_asks_for_the_external_id_that_is_given() {
     assert_eq!(trust(None)["Statement"][0]["Condition"], serde_json::Value::Null);
 }
 
+fn planned(baseline: &str) -> Vec<&'static str> {
+    let baseline: AccountBaselineSpec = serde_saphyr::from_str(baseline).unwrap();
+    let audited: Vec<_> = needed(&baseline.controls, "aws").iter().map(|it| it.action).collect();
+    let all = needed_by_baseline(&baseline, "aws").into_iter().map(|it| it.action);
+    all.filter(|action| !audited.contains(action)).collect()
+}
+
 #[test]
 fn what_only_planning_reads_is_needed_where_the_control_enforces_and_may_change_users() {
-    let plan = ["iam:ListAccessKeys", "iam:GetPolicyVersion"];
-    let mfa = controls("{mfa: {users: {scope: AllUsers}, denyPolicyName: RequireMfa}}");
-    let has = |controls: &Controls| plan.map(|action| needed(controls, "aws").iter().any(|it| it.action == action));
-    assert_eq!(has(&under(Mode::Audit, &mfa)), [false; 2]);
-    assert_eq!(has(&under(Mode::Enforce, &mfa)), [true; 2]);
-    let lowered = controls("{mfa: {mode: Audit, users: {}, denyPolicyName: RequireMfa}}");
-    assert_eq!(has(&under(Mode::Enforce, &lowered)), [false; 2]);
-    assert_eq!(has(&under(Mode::Enforce, &controls("{mfa: {users: {}}}"))), [false; 2], "no policy to attach");
+    let has = |yaml: &str| planned(&format!("{{accountRef: {{name: shop}}, {yaml}}}")).contains(&"iam:ListAccessKeys");
+    assert!(has("mode: Enforce, controls: {mfa: {users: {scope: AllUsers}, denyPolicyName: RequireMfa}}"));
+    assert!(!has("mode: Audit, controls: {mfa: {users: {scope: AllUsers}, denyPolicyName: RequireMfa}}"));
+    assert!(!has("mode: Enforce, controls: {mfa: {mode: Audit, users: {}, denyPolicyName: RequireMfa}}"));
+    assert!(!has("mode: Enforce, controls: {mfa: {users: {}}}"), "no policy to attach");
+}
+
+#[test]
+fn what_planning_for_buckets_reads_is_needed_where_the_control_enforces_and_only_there() {
+    let tls = ["s3:GetBucketWebsite", "s3:GetBucketPublicAccessBlock"];
+    let rows: &[(&str, &[&str])] = &[
+        ("mode: Enforce, controls: {s3Encryption: {requireTls: true}}", &tls),
+        ("mode: Audit, controls: {s3Encryption: {mode: Enforce, requireTls: true}}", &[]),
+        ("mode: Enforce, controls: {s3Encryption: {mode: Audit, requireTls: true}}", &[]),
+        ("mode: Enforce, controls: {s3Encryption: {forbidSseC: true}}", &["s3:GetBucketPolicy"]),
+        ("mode: Enforce, controls: {s3Encryption: {minimumAlgorithm: SseKms}}", &[]),
+        (
+            "mode: Enforce, controls: {s3Encryption: {minimumAlgorithm: SseKms, allowKmsMigration: true}}",
+            &["s3:GetReplicationConfiguration"],
+        ),
+        (
+            "mode: Enforce, controls: {s3Encryption: {minimumAlgorithm: SseKms, requireCustomerManagedKey: true, \
+             allowKmsMigration: true}}",
+            &[],
+        ),
+        (
+            "mode: Enforce, enforcement: {ownedElsewhere: [{key: a}]}, controls: {s3Encryption: {forbidSseC: true}}",
+            &["s3:GetBucketPolicy", "s3:GetBucketTagging"],
+        ),
+        ("mode: Audit, enforcement: {ownedElsewhere: [{key: a}]}, controls: {s3Encryption: {forbidSseC: true}}", &[]),
+    ];
+    for (yaml, expected) in rows {
+        assert_eq!(planned(&format!("{{accountRef: {{name: shop}}, {yaml}}}")), *expected, "{yaml}");
+    }
 }

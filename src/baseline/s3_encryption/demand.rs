@@ -65,7 +65,16 @@ impl Demand<'_> {
             && !balancer.is_some_and(|policy| policy.admits_load_balancer_logs)
     }
 
-    fn floor(self) -> Algorithm {
+    /// Whether a change may move a bucket to KMS, or from the AWS-managed key to a named one: the spec alone can rule
+    /// it out.
+    #[must_use]
+    pub fn may_move_to_kms(self) -> bool {
+        let knows_the_key = self.0.kms_keys.is_some() || !self.0.require_customer_managed_key;
+        self.asks_for_kms() && self.0.allow_kms_migration && knows_the_key
+    }
+
+    /// The weakest algorithm that is asked for in any way.
+    pub(super) fn floor(self) -> Algorithm {
         let minimum = self.0.minimum_algorithm.unwrap_or(Algorithm::SseS3);
         let own_key = self.0.require_customer_managed_key || self.0.kms_keys.is_some();
         if own_key { minimum.max(Algorithm::SseKms) } else { minimum }

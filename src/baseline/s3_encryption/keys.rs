@@ -193,7 +193,8 @@ pub(super) fn is_usable(key: &KeyRef, bucket: &Bucket, buckets: &Buckets) -> Jud
 
 const AWS_KEEPS_IT: &str = "the bucket uses the AWS-managed key, which AWS keeps usable";
 
-fn works(key: &KmsKey) -> Judged {
+/// Whether S3 can encrypt with a key, and decrypt what it encrypted.
+pub(super) fn works(key: &KmsKey) -> Judged {
     let KmsKey { arn, state, manager: _, spec, usage } = key;
     if spec != "SYMMETRIC_DEFAULT" || usage != "ENCRYPT_DECRYPT" {
         return Judged::Bad(format!("{arn} is a key for {usage} of type {spec}: S3 needs a symmetric encryption key"));
@@ -221,7 +222,7 @@ fn malformed(text: &str) -> Cause {
 
 impl Buckets {
     /// The key of an ARN; `None` where there is no such key.
-    fn described(&self, arn: &KeyArn) -> Result<Option<&KmsKey>, Cause> {
+    pub(super) fn described(&self, arn: &KeyArn) -> Result<Option<&KmsKey>, Cause> {
         match self.keys.get(&arn.text) {
             Some(Observed::Complete { value, .. }) => Ok(value.as_ref()),
             Some(Observed::Unknown(cause)) => Err(cause.clone()),
