@@ -120,7 +120,8 @@ const READS: [Read; 21] = {
 };
 
 /// The read actions that the audit of an account by these controls needs, in a stable order; none, where they ask for
-/// nothing. What the operator's own identity needs (`sts:AssumeRole`) is not among them.
+/// nothing. What the operator's own identity needs (`sts:AssumeRole`) is not among them. A control whose mode is
+/// `Enforce` needs those too that tell whether a change is safe: see [`super::plan::effective`].
 #[must_use]
 pub fn needed(controls: &Controls, partition: &str) -> Vec<Permission> {
     let asked = Asked::of(controls, partition);

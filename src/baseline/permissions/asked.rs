@@ -1,6 +1,6 @@
 //! From the desired controls to the checks that they ask for, and which of these need a read. No IO.
 
-use crate::api::{Controls, MfaControl, RootUser, SecurityGroupsControl, UserMfa};
+use crate::api::{Controls, MfaControl, Mode, RootUser, SecurityGroupsControl, UserMfa};
 use crate::baseline::account::AccountIdentity;
 use crate::baseline::check::Check;
 use crate::baseline::mfa::Needs;
@@ -91,10 +91,12 @@ impl Asked {
         self.groups(|_| true).into_iter().filter(|check| *check == Check::Ingress).collect()
     }
 
-    /// The checks for which groups are described: default ones, and those whose names decide what they may open.
+    /// The checks for which groups are described: default ones, those whose names decide what they may open, and where
+    /// the mode is `Enforce` all that fail, because name and tags tell whose they are.
     pub(super) fn groups_by_name(&self) -> Vec<Check> {
         let names_decide = |groups: &SecurityGroupsControl| {
-            groups.allowed_ingress.iter().flatten().any(|entry| entry.group_names.is_some())
+            groups.mode == Some(Mode::Enforce)
+                || groups.allowed_ingress.iter().flatten().any(|entry| entry.group_names.is_some())
         };
         let by_name = self.groups(names_decide).into_iter().filter(|check| *check == Check::Ingress);
         by_name.chain(self.groups(|_| true).into_iter().filter(|check| *check == Check::DefaultSecurityGroup)).collect()

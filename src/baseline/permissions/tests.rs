@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::api::Mode;
+use crate::baseline::plan::effective;
 
 fn controls(yaml: &str) -> Controls {
     serde_saphyr::from_str(yaml).unwrap()
@@ -81,6 +83,22 @@ fn names_of_groups_are_read_where_they_decide() {
     let both = named.replace("]}]}}", "]}], requireEmptyDefaultGroup: true}}");
     assert_eq!(needed_for(&both, "ec2:DescribeSecurityGroups"), [Check::Ingress, Check::DefaultSecurityGroup]);
     assert_eq!(needed_for("{securityGroups: {allowedIngress: []}}", "ec2:DescribeSecurityGroups"), []);
+}
+
+#[test]
+fn groups_are_described_where_the_control_enforces_because_names_and_tags_tell_whose_they_are() {
+    let yaml = "{securityGroups: {mode: Enforce, allowedIngress: []}}";
+    assert_eq!(needed_for(yaml, "ec2:DescribeSecurityGroups"), [Check::Ingress]);
+    let audit = yaml.replace("Enforce", "Audit");
+    assert_eq!(needed_for(&audit, "ec2:DescribeSecurityGroups"), []);
+    for (ceiling, needed_for_it) in [(Mode::Enforce, true), (Mode::Audit, false)] {
+        for yaml in [yaml, "{securityGroups: {allowedIngress: []}}"] {
+            let effective = effective(ceiling, &controls(yaml));
+            let actions = needed(&effective, "aws");
+            let described = actions.iter().any(|it| it.action == "ec2:DescribeSecurityGroups");
+            assert_eq!(described, needed_for_it, "{ceiling:?} {yaml}");
+        }
+    }
 }
 
 #[test]
