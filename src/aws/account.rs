@@ -217,6 +217,14 @@ impl Cloud for Account {
         self.read_attached_groups(region, groups).await.into()
     }
 
+    async fn interfaces(
+        &self,
+        region: &str,
+        groups: &BTreeSet<String>,
+    ) -> Observed<BTreeMap<String, BTreeSet<String>>> {
+        self.read_interfaces(region, groups).await.into()
+    }
+
     async fn prefix_list(&self, region: &str, id: &str) -> Observed<PrefixList> {
         self.read_prefix_list(region, id).await.into()
     }

@@ -1,6 +1,6 @@
 //! From EC2's answers to regions, security groups and what hangs on them. IO through the account's clients.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{self, Filter};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -14,7 +14,9 @@ use super::operation::{
 };
 use super::paging::{now, pages};
 use crate::baseline::Cause;
-use crate::baseline::security_groups::{Direction, Peer, PrefixList, SecurityGroup, SecurityGroupRule};
+use crate::baseline::security_groups::{
+    Direction, INTERFACES_KEPT, Peer, PrefixList, SecurityGroup, SecurityGroupRule,
+};
 use crate::engine::cloud::{GroupFilter, Region};
 
 /// The largest page of rules, groups and interfaces.
@@ -93,8 +95,49 @@ impl Account {
     }
 
     pub(super) async fn read_attached_groups(&self, region: &str, groups: &BTreeSet<String>) -> Read<BTreeSet<String>> {
-        let ec2 = self.ec2(region);
         let mut attached = BTreeSet::new();
+        let at = self
+            .each_interface(region, groups, |interface| {
+                let ids = interface.groups().iter().filter_map(types::GroupIdentifier::group_id);
+                attached.extend(ids.filter(|id| groups.contains(*id)).map(str::to_owned));
+                Ok(())
+            })
+            .await?;
+        Ok((attached, at))
+    }
+
+    pub(super) async fn read_interfaces(
+        &self,
+        region: &str,
+        groups: &BTreeSet<String>,
+    ) -> Read<BTreeMap<String, BTreeSet<String>>> {
+        let mut attached: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let at = self
+            .each_interface(region, groups, |interface| {
+                let id = interface.network_interface_id();
+                let id = needed(DESCRIBE_NETWORK_INTERFACES, "NetworkInterfaceId", id)?;
+                let of = interface.groups().iter().filter_map(types::GroupIdentifier::group_id);
+                for group in of.filter(|group| groups.contains(*group)) {
+                    let kept = attached.entry(group.to_owned()).or_default();
+                    kept.insert(id.clone());
+                    if kept.len() > INTERFACES_KEPT {
+                        kept.pop_last();
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        Ok((attached, at))
+    }
+
+    /// Every interface that one of the groups is attached to, those of managed resources too.
+    async fn each_interface(
+        &self,
+        region: &str,
+        groups: &BTreeSet<String>,
+        mut take: impl FnMut(&types::NetworkInterface) -> Result<(), Cause>,
+    ) -> Result<Timestamp, Cause> {
+        let ec2 = self.ec2(region);
         let mut at = now();
         for filter in chunks("group-id", groups) {
             at = pages(
@@ -106,15 +149,13 @@ impl Account {
                     self.call(DESCRIBE_NETWORK_INTERFACES, region, request)
                 },
                 |page| {
-                    let ids = page.network_interfaces().iter().flat_map(types::NetworkInterface::groups);
-                    let ids = ids.filter_map(types::GroupIdentifier::group_id);
-                    attached.extend(ids.filter(|id| groups.contains(*id)).map(str::to_owned));
+                    page.network_interfaces().iter().try_for_each(&mut take)?;
                     Ok(page.next_token().map(str::to_owned))
                 },
             )
             .await?;
         }
-        Ok((attached, at))
+        Ok(at)
     }
 
     pub(super) async fn read_prefix_list(&self, region: &str, id: &str) -> Read<PrefixList> {

@@ -94,13 +94,23 @@ impl Sources {
         Self { v4: self.v4.subtract(&other.v4), v6: self.v6.subtract(&other.v6) }
     }
 
+    /// The addresses that are in both sets.
+    pub(crate) fn intersect(&self, other: &Self) -> Self {
+        Self { v4: self.v4.intersect(&other.v4), v6: self.v6.intersect(&other.v6) }
+    }
+
+    /// Whether all of another set is in it.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        other.subtract(self).is_empty()
+    }
+
     /// Whether no address is in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
     /// The fewest blocks that hold exactly these addresses, IPv4 first.
-    fn blocks(&self) -> impl Iterator<Item = IpNet> {
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = IpNet> {
         let v4 = self.v4.intervals().iter().flat_map(|interval| {
             Ipv4Subnets::new(Ipv4Addr::from_bits(interval.from), Ipv4Addr::from_bits(interval.to), 0).map(IpNet::V4)
         });

@@ -19,6 +19,9 @@ pub(crate) const UDP: u8 = 17;
 /// ICMP of IPv6.
 pub(crate) const ICMPV6: u8 = 58;
 
+/// The protocols that EC2 has names for, and of which it keeps ports or types.
+pub(crate) const WITH_PORTS: [u8; 4] = [ICMP, TCP, UDP, ICMPV6];
+
 const NAMES: [(&str, u8); 8] = [
     ("tcp", TCP),
     ("udp", UDP),
@@ -39,7 +42,8 @@ const PROTOCOLS_SHOWN: usize = 3;
 /// A set of (protocol, port): the protocol's number in the upper bits, the port in the lower sixteen.
 pub(crate) type Services = RangeSet<u32>;
 
-fn point(protocol: u8, port: u16) -> u32 {
+/// The number of a protocol and port in a set.
+pub(crate) fn point(protocol: u8, port: u16) -> u32 {
     u32::from(protocol) << 16 | u32::from(port)
 }
 
@@ -64,8 +68,16 @@ pub(crate) fn icmp() -> Services {
 }
 
 /// The number of a protocol that EC2 or a spec names by name or number.
-fn number_of(name: &str) -> Option<u8> {
+pub(crate) fn number_of(name: &str) -> Option<u8> {
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number).or_else(|| name.parse().ok())
+}
+
+/// A protocol as EC2 says it: four have a name there, the others a number alone.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html>
+pub(crate) fn ec2_name(number: u8) -> String {
+    let named = NAMES.iter().find(|(_, known)| *known == number && WITH_PORTS.contains(known));
+    named.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
 }
 
 /// What a rule of `ec2:DescribeSecurityGroupRules` opens. `-1` is everything; only TCP and UDP have ports, and where
@@ -153,7 +165,7 @@ fn describe_ports(held: &[Interval<u16>]) -> String {
 }
 
 /// The ports of each protocol that the set touches, from low to high.
-fn by_protocol(services: &Services) -> BTreeMap<u8, Vec<Interval<u16>>> {
+pub(crate) fn by_protocol(services: &Services) -> BTreeMap<u8, Vec<Interval<u16>>> {
     let mut parts: BTreeMap<u8, Vec<Interval<u16>>> = BTreeMap::new();
     for interval in services.intervals() {
         let (first, first_port) = split(interval.from);

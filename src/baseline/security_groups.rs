@@ -9,7 +9,7 @@ mod plan;
 mod text;
 
 pub use evaluate::{Needs, evaluate, needs};
-pub use plan::{Evidence, plan};
+pub use plan::{Evidence, GroupEvidence, INTERFACES_KEPT, group_of, plan};
 
 use std::collections::BTreeMap;
 

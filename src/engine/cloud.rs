@@ -12,6 +12,8 @@ use crate::baseline::change::{Action, ResourceState};
 use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
 use crate::baseline::password_policy::PasswordPolicy;
 use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey, ReplicationRule};
+#[cfg(doc)]
+use crate::baseline::security_groups::INTERFACES_KEPT;
 use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupRule};
 use crate::baseline::{AccountIdentity, Cause, Observed};
 
@@ -152,6 +154,9 @@ pub trait Cloud: Send + Sync {
     async fn security_groups(&self, region: &str, filter: GroupFilter) -> Observed<Vec<SecurityGroup>>;
     /// `ec2:DescribeNetworkInterfaces`, managed ones too: which of these groups are attached to one.
     async fn attached_groups(&self, region: &str, groups: &BTreeSet<String>) -> Observed<BTreeSet<String>>;
+    /// The same, and which interfaces: the first [`INTERFACES_KEPT`] by id. A group that is attached to none has no entry.
+    async fn interfaces(&self, region: &str, groups: &BTreeSet<String>)
+    -> Observed<BTreeMap<String, BTreeSet<String>>>;
     /// `ec2:DescribeManagedPrefixLists` and `ec2:GetManagedPrefixListEntries`: the entries of a list that AWS owns are
     /// not read.
     async fn prefix_list(&self, region: &str, id: &str) -> Observed<PrefixList>;

@@ -60,6 +60,8 @@ pub(crate) struct FakeCloud {
     pub(crate) rules: BTreeMap<String, Observed<Vec<SecurityGroupRule>>>,
     pub(crate) groups: BTreeMap<String, Observed<Vec<SecurityGroup>>>,
     pub(crate) attached: BTreeMap<String, Observed<BTreeSet<String>>>,
+    /// By region, then by group.
+    pub(crate) interfaces: BTreeMap<String, Observed<BTreeMap<String, BTreeSet<String>>>>,
     pub(crate) prefix_lists: BTreeMap<String, Observed<PrefixList>>,
     pub(crate) buckets: Option<Observed<Vec<Bucket>>>,
     pub(crate) encryption: BTreeMap<String, Observed<Option<BucketEncryption>>>,
@@ -186,6 +188,16 @@ impl Cloud for FakeCloud {
     async fn attached_groups(&self, region: &str, groups: &BTreeSet<String>) -> Observed<BTreeSet<String>> {
         self.log(format!("DescribeNetworkInterfaces {region}"));
         answer(self.attached.get(region)).map(|attached| attached.intersection(groups).cloned().collect())
+    }
+
+    async fn interfaces(
+        &self,
+        region: &str,
+        groups: &BTreeSet<String>,
+    ) -> Observed<BTreeMap<String, BTreeSet<String>>> {
+        self.log(format!("DescribeNetworkInterfaces {region} {groups:?}"));
+        answer(self.interfaces.get(region))
+            .map(|attached| attached.into_iter().filter(|(group, _)| groups.contains(group)).collect())
     }
 
     async fn prefix_list(&self, region: &str, id: &str) -> Observed<PrefixList> {

@@ -160,6 +160,39 @@ async fn sg_38_interfaces_of_managed_resources_count_and_other_groups_do_not() {
     assert_eq!(server.operations().len(), 1, "nothing is asked for no group");
 }
 
+#[tokio::test]
+async fn sg_20_25_the_interfaces_of_each_group_are_the_first_sixteen_and_those_of_managed_resources_count() {
+    let server = serve(fast(), |_, _| {
+        let interface = |n: usize| {
+            format!(
+                "<item><networkInterfaceId>eni-{n:02}</networkInterfaceId><groupSet><item><groupId>sg-0001</groupId>\
+                 </item><item><groupId>sg-other</groupId></item></groupSet></item>"
+            )
+        };
+        let items: String = (0..20).rev().map(interface).collect();
+        ec2("DescribeNetworkInterfaces", &format!("<networkInterfaceSet>{items}</networkInterfaceSet>"))
+    })
+    .await;
+    let account = server.account();
+    let found = complete(account.interfaces("eu-west-1", &ids(3)).await);
+    let kept: BTreeSet<String> = (0..16).map(|n| format!("eni-{n:02}")).collect();
+    assert_eq!(found, std::collections::BTreeMap::from([("sg-0001".to_owned(), kept)]));
+    assert_eq!(server.requests()[0].param("IncludeManagedResources"), "true");
+    assert!(complete(account.interfaces("eu-west-1", &BTreeSet::new()).await).is_empty());
+    assert_eq!(server.operations().len(), 1, "nothing is asked for no group");
+}
+
+#[tokio::test]
+async fn an_interface_without_an_id_is_no_answer() {
+    let server = serve(fast(), |_, _| {
+        let item = "<item><groupSet><item><groupId>sg-0001</groupId></item></groupSet></item>";
+        ec2("DescribeNetworkInterfaces", &format!("<networkInterfaceSet>{item}</networkInterfaceSet>"))
+    })
+    .await;
+    let found = server.account().interfaces("eu-west-1", &ids(3)).await;
+    assert_eq!(found.read().unwrap_err().class, CauseClass::Malformed);
+}
+
 fn list(owner: &str) -> Answer {
     ec2(
         "DescribeManagedPrefixLists",

@@ -1,5 +1,6 @@
 //! Whether what AWS shows is the value from before, the value that is meant, or neither; and what names a change. No IO.
 
+use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::{Action, Change, Position, ResourceState, UserState};
@@ -8,6 +9,7 @@ use crate::api::{
     SecurityGroupRuleChange, SecurityGroupRuleValue, UserPolicyChange,
 };
 use crate::baseline::finding::short_hash;
+use crate::baseline::ports;
 
 impl Change {
     /// A hash of account, operation, resource, before and after: the same change has the same meaning.
@@ -217,8 +219,14 @@ fn has(rules: &[SecurityGroupRuleValue], wanted: &SecurityGroupRuleValue) -> boo
 #[must_use]
 fn opening(rule: &SecurityGroupRuleValue) -> SecurityGroupRuleValue {
     let mut opening = SecurityGroupRuleValue { rule_id: None, description: None, tags: Vec::new(), ..rule.clone() };
-    opening.from_port = opening.from_port.filter(|port| *port != -1);
-    opening.to_port = opening.to_port.filter(|port| *port != -1);
+    // Only these have ports or types: what AWS says of them for another protocol means nothing.
+    let has_ports = ports::number_of(&opening.ip_protocol).is_some_and(|number| ports::WITH_PORTS.contains(&number));
+    opening.from_port = opening.from_port.filter(|port| has_ports && *port != -1);
+    opening.to_port = opening.to_port.filter(|port| has_ports && *port != -1);
+    // One block can be written in several ways.
+    let block = |text: String| text.parse::<IpNet>().map_or(text, |block| block.trunc().to_string());
+    opening.cidr_ipv4 = opening.cidr_ipv4.map(block);
+    opening.cidr_ipv6 = opening.cidr_ipv6.map(block);
     if let Some(group) = &mut opening.referenced_group {
         // AWS leaves the owner out, or says it, for a group of the same account.
         group.user_id = None;

@@ -84,6 +84,15 @@ fn names_of_groups_are_read_where_they_decide() {
 }
 
 #[test]
+fn groups_are_described_where_the_control_enforces_because_names_and_tags_tell_whose_they_are() {
+    let has = |yaml: &str| planned(&format!("{{accountRef: {{name: shop}}, {yaml}}}"));
+    let described = ["ec2:DescribeSecurityGroups"];
+    assert_eq!(has("mode: Enforce, controls: {securityGroups: {allowedIngress: []}}"), described);
+    assert_eq!(has("mode: Enforce, controls: {securityGroups: {mode: Audit, allowedIngress: []}}"), [""; 0]);
+    assert_eq!(has("mode: Audit, controls: {securityGroups: {mode: Enforce, allowedIngress: []}}"), [""; 0]);
+}
+
+#[test]
 fn a_spec_that_asks_for_nothing_needs_nothing() {
     for yaml in
         ["{}", "{mfa: {}}", "{mfa: {rootUser: {}}}", "{securityGroups: {judgeIcmp: true}}", "{s3Encryption: {}}"]

@@ -44,6 +44,13 @@ pub(super) struct Excess {
     pub(super) sources: Sources,
 }
 
+/// A part of an opening that is allowed: every source of it at every service of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) services: Services,
+    pub(super) sources: Sources,
+}
+
 impl Entries {
     pub(super) fn new(spec: &[AllowedIngress]) -> Self {
         let entries = spec
@@ -140,6 +147,23 @@ impl Allowed {
         excess
     }
 
+    /// What of an opening is allowed, exactly: parts with the same sources are one, and no two share a service.
+    ///
+    /// A prefix list is allowed as a whole where an entry names it, whatever it holds.
+    pub(super) fn part(&self, services: &Services, sources: &Sources, list: Option<&str>) -> Vec<Part> {
+        let mut parts: BTreeMap<Sources, Vec<Interval<u32>>> = BTreeMap::new();
+        for Stretch { services: Interval { from, to }, entries } in self.touched(services) {
+            let named = list.is_some_and(|id| entries.lists.contains(id));
+            let sources = if named { sources.clone() } else { sources.intersect(&entries.sources) };
+            let services = services.intersect(&Services::of(*from, *to));
+            if !sources.is_empty() && !services.is_empty() {
+                parts.entry(sources).or_default().extend_from_slice(services.intervals());
+            }
+        }
+        let part = |(sources, services): (_, Vec<_>)| Part { services: services.into_iter().collect(), sources };
+        parts.into_iter().map(part).collect()
+    }
+
     /// The stretches between the lowest and the highest of the services.
     fn touched(&self, services: &Services) -> &[Stretch] {
         let (Some(first), Some(last)) = (services.intervals().first(), services.intervals().last()) else {
@@ -165,7 +189,7 @@ pub(super) fn elementary<'a>(sets: impl Iterator<Item = &'a Services>) -> Vec<In
 }
 
 /// Whether a name matches a pattern in which `*` stands for any characters, none included. Letter case counts.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == name;
     };

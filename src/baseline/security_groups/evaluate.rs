@@ -290,4 +290,4 @@ impl RuleCount {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -59,7 +59,7 @@ pub(super) struct Judge {
     scope: SecurityGroupScope,
     icmp_judged: bool,
     space: PublicSpace,
-    entries: Entries,
+    pub(super) entries: Entries,
     icmp: Services,
     everywhere: Sources,
 }

@@ -1,8 +1,9 @@
 //! From outcomes to the sentences of findings, each bounded whatever a rule holds. No IO.
 
-use super::allowed::Excess;
+use super::allowed::{Excess, Part};
 use super::judge::{Judged, is_aws_managed, prefix_list};
 use super::{Peer, RegionSnapshot, SecurityGroupRule};
+use crate::api::SecurityGroupRuleValue;
 use crate::baseline::ports;
 
 /// How many parts of an excess, or rules, a text lists before it counts the rest.
@@ -55,6 +56,27 @@ fn named_list(id: &str, region: &RegionSnapshot) -> String {
         Some(list) if !list.name.is_empty() => format!("prefix list {id} {}", list.name),
         _ => format!("prefix list {id}"),
     }
+}
+
+/// What a rule opens, as AWS shows it whole: `tcp 20-25 from 0.0.0.0/0`, or `to` a peer where it lets traffic out.
+pub(super) fn value(rule: &SecurityGroupRuleValue) -> String {
+    let services = ports::opened_by_rule(&rule.ip_protocol, rule.from_port, rule.to_port);
+    let services = services.as_ref().map_or_else(|| rule.ip_protocol.clone(), ports::describe);
+    let group = rule.referenced_group.as_ref().map(|group| &group.group_id);
+    let peers = [rule.cidr_ipv4.as_ref(), rule.cidr_ipv6.as_ref(), rule.prefix_list_id.as_ref(), group];
+    let peer = peers.into_iter().flatten().next().map_or("nowhere", String::as_str);
+    format!("{services} {} {peer}", if rule.is_egress { "to" } else { "from" })
+}
+
+/// What rules open.
+pub(super) fn values(rules: &[SecurityGroupRuleValue]) -> String {
+    listed(rules.iter().map(value), ", ")
+}
+
+/// What of a rule is allowed: `tcp 80, 443 from 0.0.0.0/0`.
+pub(super) fn allowed(parts: &[Part]) -> String {
+    let part = |part: &Part| format!("{} from {}", ports::describe(&part.services), part.sources.describe());
+    listed(parts.iter().map(part), ", and ")
 }
 
 fn listed(parts: impl ExactSizeIterator<Item = String>, between: &str) -> String {

@@ -1,6 +1,6 @@
 //! One test per acceptance case that auditing decides, and properties against brute force.
 
-mod properties;
+pub(in crate::baseline::security_groups) mod properties;
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::baseline::{Verdict, result_of};
 /// A spec under which whatever is public fails.
 const NOTHING_ALLOWED: &str = "{allowedIngress: []}";
 
-pub(super) fn account() -> AccountIdentity {
+pub(in crate::baseline::security_groups) fn account() -> AccountIdentity {
     let caller = "arn:aws:sts::222222222222:assumed-role/PlumblineAudit/plumbline";
     AccountIdentity::from_caller("222222222222", caller).unwrap()
 }
 
-pub(super) fn seen<T>(value: T) -> Observed<T> {
+pub(in crate::baseline::security_groups) fn seen<T>(value: T) -> Observed<T> {
     Observed::complete(value, Timestamp::UNIX_EPOCH)
 }
 
@@ -25,13 +25,13 @@ fn throttled<T>() -> Observed<T> {
     Observed::Unknown(Cause::new(CauseClass::Throttled, "slow down"))
 }
 
-fn denied<T>(action: &str) -> Observed<T> {
+pub(in crate::baseline::security_groups) fn denied<T>(action: &str) -> Observed<T> {
     let cause = Cause::new(CauseClass::AccessDenied, format!("{action} is denied"));
     Observed::Unknown(Cause { missing_action: Some(action.to_owned()), ..cause })
 }
 
 /// `GROUP PROTOCOL PORTS PEER`, ports as `22`, `20-25` or `-`; the rule's id is told by its place in the list.
-pub(super) fn rule(id: usize, text: &str) -> SecurityGroupRule {
+pub(in crate::baseline::security_groups) fn rule(id: usize, text: &str) -> SecurityGroupRule {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (from, to) = match words[2] {
         "-" => (-1, -1),
@@ -57,16 +57,16 @@ pub(super) fn rule(id: usize, text: &str) -> SecurityGroupRule {
     }
 }
 
-pub(super) fn rules(texts: &[&str]) -> Vec<SecurityGroupRule> {
+pub(in crate::baseline::security_groups) fn rules(texts: &[&str]) -> Vec<SecurityGroupRule> {
     texts.iter().enumerate().map(|(index, text)| rule(index + 1, text)).collect()
 }
 
-pub(super) fn egress(mut rule: SecurityGroupRule) -> SecurityGroupRule {
+pub(in crate::baseline::security_groups) fn egress(mut rule: SecurityGroupRule) -> SecurityGroupRule {
     rule.direction = Direction::Egress;
     rule
 }
 
-pub(super) fn group(id: &str, name: &str) -> SecurityGroup {
+pub(in crate::baseline::security_groups) fn group(id: &str, name: &str) -> SecurityGroup {
     SecurityGroup {
         id: id.to_owned(),
         name: name.to_owned(),
@@ -76,7 +76,7 @@ pub(super) fn group(id: &str, name: &str) -> SecurityGroup {
     }
 }
 
-pub(super) fn list(id: &str, owner: &str, blocks: &[&str]) -> PrefixList {
+pub(in crate::baseline::security_groups) fn list(id: &str, owner: &str, blocks: &[&str]) -> PrefixList {
     PrefixList {
         id: id.to_owned(),
         name: format!("name-of-{id}"),
@@ -89,7 +89,7 @@ fn region(rules: Vec<SecurityGroupRule>) -> RegionSnapshot {
     RegionSnapshot::new("eu-west-1", seen(rules))
 }
 
-fn desired(yaml: &str) -> SecurityGroupsControl {
+pub(in crate::baseline::security_groups) fn desired(yaml: &str) -> SecurityGroupsControl {
     serde_saphyr::from_str(yaml).unwrap()
 }
 

@@ -14,19 +14,19 @@ use crate::baseline::security_groups::judge::{Judge, Outcome};
 use crate::baseline::security_groups::{Direction, Peer, RegionSnapshot, SecurityGroupRule, Snapshot, evaluate, needs};
 use crate::baseline::{Finding, Verdict};
 
-const LIST: &str = "pl-00000001";
-const LIST_BLOCKS: [&str; 2] = ["52.0.0.0/31", "52.0.0.12/30"];
+pub(in crate::baseline::security_groups) const LIST: &str = "pl-00000001";
+pub(in crate::baseline::security_groups) const LIST_BLOCKS: [&str; 2] = ["52.0.0.0/31", "52.0.0.12/30"];
 
 /// Protocol and port.
-type Service = (u8, u16);
+pub(in crate::baseline::security_groups) type Service = (u8, u16);
 
 /// Those in which rules and entries can differ, and some in which they cannot.
-fn services() -> Vec<Service> {
+pub(in crate::baseline::security_groups) fn services() -> Vec<Service> {
     let ported = [6, 17].into_iter().flat_map(|protocol| (0..9).chain([40000]).map(move |port| (protocol, port)));
     ported.chain([(1, 0), (58, 0), (47, 0), (99, 0)]).collect()
 }
 
-fn addresses() -> Vec<IpAddr> {
+pub(in crate::baseline::security_groups) fn addresses() -> Vec<IpAddr> {
     let blocks: [IpNet; 3] = ["52.0.0.0/28", "10.0.0.0/30", "2a00::/125"].map(|block| block.parse::<IpNet>().unwrap());
     let all = |block: IpNet| {
         let count = 1u32 << (block.max_prefix_len() - block.prefix_len());
@@ -60,7 +60,7 @@ fn blocks() -> impl Strategy<Value = IpNet> {
     ]
 }
 
-fn any_rules() -> impl Strategy<Value = Vec<SecurityGroupRule>> {
+pub(in crate::baseline::security_groups) fn any_rules() -> impl Strategy<Value = Vec<SecurityGroupRule>> {
     let protocol =
         prop_oneof![12 => Just("tcp"), 2 => Just("udp"), 1 => Just("-1"), 1 => Just("icmp"), 1 => Just("47")];
     let peer = prop_oneof![
@@ -105,7 +105,7 @@ fn any_entries() -> impl Strategy<Value = Vec<AllowedIngress>> {
     prop::collection::vec(entry, 0..5)
 }
 
-fn any_desired() -> impl Strategy<Value = SecurityGroupsControl> {
+pub(in crate::baseline::security_groups) fn any_desired() -> impl Strategy<Value = SecurityGroupsControl> {
     (any::<bool>(), any::<bool>(), any_entries()).prop_map(|(all, judge_icmp, entries)| SecurityGroupsControl {
         scope: if all { SecurityGroupScope::AllSources } else { SecurityGroupScope::PublicSources },
         allowed_ingress: Some(entries),
@@ -116,14 +116,17 @@ fn any_desired() -> impl Strategy<Value = SecurityGroupsControl> {
     })
 }
 
-fn region(rules: Vec<SecurityGroupRule>) -> RegionSnapshot {
+pub(in crate::baseline::security_groups) fn region(rules: Vec<SecurityGroupRule>) -> RegionSnapshot {
     let mut region = RegionSnapshot::new("eu-west-1", seen(rules));
     region.prefix_lists.insert(LIST.to_owned(), seen(list(LIST, "222222222222", &LIST_BLOCKS)));
     region.named_groups = Some(seen(vec![group("sg-a", "a"), group("sg-b", "bb")]));
     region
 }
 
-fn findings(desired: &SecurityGroupsControl, region: RegionSnapshot) -> Vec<Finding> {
+pub(in crate::baseline::security_groups) fn findings(
+    desired: &SecurityGroupsControl,
+    region: RegionSnapshot,
+) -> Vec<Finding> {
     evaluate(desired, &Snapshot { account: account(), regions: seen(vec![region]) })
 }
 
@@ -151,13 +154,13 @@ fn narrower(rule: SecurityGroupRule) -> SecurityGroupRule {
 }
 
 /// The definition, by counting.
-struct BruteForce<'a> {
-    desired: &'a SecurityGroupsControl,
-    rules: &'a [SecurityGroupRule],
+pub(in crate::baseline::security_groups) struct BruteForce<'a> {
+    pub(in crate::baseline::security_groups) desired: &'a SecurityGroupsControl,
+    pub(in crate::baseline::security_groups) rules: &'a [SecurityGroupRule],
 }
 
 impl BruteForce<'_> {
-    fn sources(rule: &SecurityGroupRule) -> BTreeSet<IpAddr> {
+    pub(in crate::baseline::security_groups) fn sources(rule: &SecurityGroupRule) -> BTreeSet<IpAddr> {
         let blocks: Vec<IpNet> = match &rule.peer {
             Peer::Ipv4(block) => vec![IpNet::V4(*block)],
             Peer::Ipv6(block) => vec![IpNet::V6(*block)],
@@ -167,7 +170,7 @@ impl BruteForce<'_> {
         addresses().into_iter().filter(|address| blocks.iter().any(|block| block.contains(address))).collect()
     }
 
-    fn opens(rule: &SecurityGroupRule, (protocol, port): Service) -> bool {
+    pub(in crate::baseline::security_groups) fn opens(rule: &SecurityGroupRule, (protocol, port): Service) -> bool {
         match (rule.protocol.as_str(), protocol) {
             ("-1", _) | ("icmp", 1) | ("47", 47) => true,
             ("tcp", 6) | ("udp", 17) => {
@@ -194,7 +197,12 @@ impl BruteForce<'_> {
         })
     }
 
-    fn is_allowed(&self, rule: &SecurityGroupRule, service: Service, address: IpAddr) -> bool {
+    pub(in crate::baseline::security_groups) fn is_allowed(
+        &self,
+        rule: &SecurityGroupRule,
+        service: Service,
+        address: IpAddr,
+    ) -> bool {
         self.desired.allowed_ingress.iter().flatten().any(|entry| {
             let covers_service = match (entry.protocol.as_str(), service.0) {
                 ("all", _) | ("icmp", 1) | ("gre", 47) => true,
