@@ -17,6 +17,7 @@ mod fresh;
 mod intent;
 mod leader;
 mod ledger;
+mod outcome;
 mod planned;
 mod schedule;
 mod status;
@@ -31,12 +32,13 @@ use std::time::Duration;
 
 use futures::channel::mpsc;
 use futures::{Stream, StreamExt, future};
-use kube::core::DeserializeGuard;
+use kube::core::{ClusterResourceScope, DeserializeGuard};
 use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -111,87 +113,103 @@ async fn operate(
     stop: CancellationToken,
 ) {
     let client = clients.watching.clone();
-    let config = || Config::default().concurrency(settings.concurrency);
     let (accounts, accounts_writer) = reflector::store();
     let (baselines, baselines_writer) = reflector::store();
     let (exceptions, exceptions_writer) = reflector::store();
     let (approvals, approvals_writer) = reflector::store();
     let (told, events) = mpsc::unbounded();
     let ledger = KubeLedger::new(clients.fresh.clone());
+    let unsettled = unsettled(&ledger, &settings).await;
     let context = Arc::new(Context {
         client: client.clone(),
         fresh: clients.fresh.clone(),
         provider,
-        settings: settings.clone(),
+        settings,
         accounts,
-        baselines: baselines.clone(),
+        baselines,
         baselines_listed: AtomicBool::new(false),
         exceptions,
         approvals,
-        stop: stop.clone(),
+        stop,
         account_attempts: context::Attempts::default(),
         baseline_attempts: context::Attempts::default(),
-        ledger: ledger.clone(),
+        ledger,
         budget: budget::Budget::default(),
         leadership,
         identity: identity.clone(),
         told,
-        unsettled: Mutex::new(unsettled(&ledger, &settings).await),
+        unsettled: Mutex::new(unsettled),
         own_users: tokio::sync::OnceCell::new(),
     });
-    let account_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
-        .with_config(config())
-        .graceful_shutdown_on(stop.clone().cancelled_owned());
+    let (enforce, concurrency) = (context.settings.enforcement.enforce, context.settings.concurrency);
+    info!(selector = %context.settings.selector, concurrency, enforce, "watching accounts and baselines");
     let (overturned, overturned_baselines) = mpsc::unbounded();
-    let (used, used_exceptions) = mpsc::unbounded();
-    let (planned, planned_approvals) = mpsc::unbounded();
-    let watched = watch_baselines(baselines_writer, context.clone(), used, planned);
-    let baseline_controller = Controller::for_stream(watched, baselines)
-        .with_config(config())
-        .reconcile_on(overturned_baselines)
-        .graceful_shutdown_on(stop.clone().cancelled_owned());
-    let exception_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
-        .with_config(config())
-        .reconcile_on(used_exceptions)
-        .graceful_shutdown_on(stop.clone().cancelled_owned());
-    let approval_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
-        .with_config(config())
-        .reconcile_on(planned_approvals)
-        .graceful_shutdown_on(stop.clone().cancelled_owned());
-    let (enforce, concurrency) = (settings.enforcement.enforce, settings.concurrency);
-    info!(selector = %settings.selector, concurrency, enforce, "watching accounts and baselines");
-    let evaluate = async {
-        // Else the first passes would find no accounts, or nothing excepted. Waited for here and by nobody else: a
-        // store wakes only the last of several that wait for it. Its writer is gone only when this process stops.
-        if context.accounts.wait_until_ready().await.is_ok()
-            && context.exceptions.wait_until_ready().await.is_ok()
-            && context.approvals.wait_until_ready().await.is_ok()
-        {
-            tokio::join!(
-                report(baseline_controller.run(baselines::reconcile, retry, context.clone())),
-                report(exception_controller.run(exceptions::reconcile, retry, context.clone())),
-                report(approval_controller.run(approvals::reconcile, retry, context.clone())),
-            );
-        }
-    };
-    let keep_records = async {
-        if settings.enforcement.enforce {
-            ledger::sweep(ledger.clone(), settings.enforcement.record_retention, stop.clone()).await;
-        }
-    };
     let work = async {
         tokio::join!(
             watch_accounts(client, accounts_writer, context.clone(), overturned.clone()),
             exceptions::watch(exceptions_writer, context.clone(), overturned.clone()),
             approvals::watch(approvals_writer, context.clone(), overturned),
-            report(account_controller.run(accounts::reconcile, retry, context.clone())),
-            evaluate,
-            keep_records,
+            report(controller_of(&context).run(accounts::reconcile, retry, context.clone())),
+            evaluate(context.clone(), baselines_writer, overturned_baselines),
+            keep_records(&context),
         );
         // Nothing is told from now on.
         context.told.close_channel();
     };
     tokio::join!(work, witness::publish(clients.fresh.clone(), identity, events));
+}
+
+/// A controller of one kind with the operator's settings.
+fn controller_of<K>(context: &Context) -> Controller<Guarded<K>>
+where
+    K: Resource<DynamicType = (), Scope = ClusterResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static,
+{
+    Controller::new(Api::all(context.client.clone()), watcher::Config::default())
+        .with_config(Config::default().concurrency(context.settings.concurrency))
+        .graceful_shutdown_on(context.stop.clone().cancelled_owned())
+}
+
+/// Runs the controllers that need the stores of accounts, exceptions and approvals.
+async fn evaluate(
+    context: Arc<Context>,
+    writer: Writer<Guarded<AccountBaseline>>,
+    overturned: mpsc::UnboundedReceiver<ObjectRef<Guarded<AccountBaseline>>>,
+) {
+    let (used, used_exceptions) = mpsc::unbounded();
+    let (planned, planned_approvals) = mpsc::unbounded();
+    let watched = watch_baselines(writer, context.clone(), used, planned);
+    let baselines = Controller::for_stream(watched, context.baselines.clone())
+        .with_config(Config::default().concurrency(context.settings.concurrency))
+        .reconcile_on(overturned)
+        .graceful_shutdown_on(context.stop.clone().cancelled_owned());
+    let exceptions = controller_of(&context).reconcile_on(used_exceptions);
+    let approvals = controller_of(&context).reconcile_on(planned_approvals);
+    // Else the first passes would find no accounts, or nothing excepted. Waited for here and by nobody else: a store
+    // wakes only the last of several that wait for it. Its writer is gone only when this process stops.
+    if context.accounts.wait_until_ready().await.is_ok()
+        && context.exceptions.wait_until_ready().await.is_ok()
+        && context.approvals.wait_until_ready().await.is_ok()
+    {
+        tokio::join!(
+            report(baselines.run(baselines::reconcile, retry, context.clone())),
+            report(exceptions.run(exceptions::reconcile, retry, context.clone())),
+            report(approvals.run(approvals::reconcile, retry, context.clone())),
+        );
+    }
+}
+
+/// Deletes old records where this process is the one that makes them.
+async fn keep_records(context: &Context) {
+    let settings = &context.settings.enforcement;
+    if settings.enforce {
+        ledger::sweep(context.ledger.clone(), settings.record_retention, context.stop.clone()).await;
+    }
 }
 
 /// The accounts in which an earlier process left a record without an outcome: they are looked at first.

@@ -1,4 +1,4 @@
-//! Consent in the cluster: a watch that has a baseline judged anew when a `PlanApproval` for it comes, goes or ends, the
+//! Consent in the cluster: a watch that has a baseline judged anew when a `PlanApproval` for it comes or goes, the
 //! consents as fresh reads give them, and one pass over an approval that writes its status.
 //!
 //! An approval is marked as used before the first change under it is started: whoever looks later knows what it covers.

@@ -1,4 +1,5 @@
-//! One pass over an `AccountBaseline`: is it due, judge the account, close drift where that is wanted, write status once.
+//! One pass over an `AccountBaseline`: is it due, judge the account, close drift where that is wanted, write status
+//! once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,13 @@ use super::context::{Context, now, requested_at, until};
 use super::enforcement::{VERSION, enforced};
 use super::entries::drift_entries;
 use super::exceptions::{InForce, in_force};
+use super::outcome::{ending, tell};
 use super::schedule::{Ending, Handled, Trigger, after, due};
 use super::status::{Outcome, Seen, next_status};
 use super::witness::{KubeWitness, reference};
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AccountBaseline, AccountBaselineStatus, AwsAccount};
-use crate::baseline::{Cause, CauseClass, Finding, Summary};
+use crate::baseline::{Cause, CauseClass};
 use crate::engine::cloud::{Cloud, Target};
 use crate::engine::{AssessError, Assessment, RegionSelection, Silent, assess, except};
 
@@ -277,40 +279,5 @@ fn trigger(baseline: &AccountBaseline, account: Option<&AwsAccount>, in_force: &
         requested_at: requested_at(baseline),
         exceptions: in_force.fingerprint.clone(),
         approvals: pending.fingerprint.clone(),
-    }
-}
-
-fn ending(outcome: &Outcome) -> Ending {
-    match outcome {
-        Outcome::Evaluated(evaluated) => {
-            let may_pass = |finding: &Finding| finding.cause().is_some_and(|cause| cause.class.may_pass());
-            if evaluated.assessment.findings.iter().any(may_pass) { Ending::Partial } else { Ending::Complete }
-        }
-        Outcome::Failed(AssessError::Unreachable { .. }) => Ending::Failed,
-        Outcome::Failed(AssessError::Mismatch { .. })
-        | Outcome::AccountNotFound { .. }
-        | Outcome::AccountUnreadable { .. }
-        | Outcome::Suspended { .. } => Ending::Stalled,
-    }
-}
-
-/// One line per pass.
-fn tell(outcome: &Outcome) {
-    match outcome {
-        Outcome::Evaluated(evaluated) => {
-            let Summary { pass, fail, unknown, exempt, .. } = Summary::of(&evaluated.assessment.findings);
-            let planned = &evaluated.planned;
-            if planned.enforces {
-                let (changes, made) = (planned.plan.changes.len(), planned.made);
-                let blocked = planned.blocked().map(|(reason, _)| reason.as_str());
-                info!(pass, fail, unknown, exempt, made, changes, blocked, "evaluated and enforced");
-            } else {
-                info!(pass, fail, unknown, exempt, "evaluated");
-            }
-        }
-        Outcome::AccountNotFound { name } => info!(name, "waiting for an AwsAccount that does not exist"),
-        Outcome::AccountUnreadable { name, error } => warn!(name, error, "the AwsAccount cannot be read"),
-        Outcome::Failed(error) => warn!(%error, "not evaluated"),
-        Outcome::Suspended { what } => info!(what, "suspended"),
     }
 }

@@ -18,15 +18,16 @@ const SHORTEST_LEASE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Enforcement")]
 pub struct EnforcementSettings {
-    /// Close drift where an `AwsAccount` names an `enforceRoleName` and a baseline's mode is Enforce. Without it nothing
-    /// in AWS is ever changed
+    /// Close drift where an `AwsAccount` names an `enforceRoleName` and a baseline's mode is Enforce. Without it
+    /// nothing in AWS is ever changed
     #[arg(long, env = "PLUMBLINE_ENFORCE", value_parser = BoolishValueParser::new())]
     pub enforce: bool,
     /// How many changes are made within an hour at most, in all accounts together
     #[arg(long, env = "PLUMBLINE_MAX_CHANGES_PER_HOUR", value_name = "CHANGES", default_value_t = 100)]
     pub max_changes_per_hour: u32,
     /// How long `ChangeRecords` are kept, in days; those without outcome are kept for ever
-    #[arg(long, env = "PLUMBLINE_RECORD_RETENTION", value_name = "DAYS", default_value = "90d", value_parser = retention)]
+    #[arg(long, env = "PLUMBLINE_RECORD_RETENTION", value_name = "DAYS", default_value = "90d",
+        value_parser = retention)]
     pub record_retention: Duration,
     /// How many `ChangeRecords` are kept for an account, the latest ones and those without outcome
     #[arg(long, env = "PLUMBLINE_RECORDS_PER_ACCOUNT", value_name = "RECORDS", default_value_t = 1000,
@@ -39,7 +40,8 @@ pub struct EnforcementSettings {
     #[arg(long, env = "PLUMBLINE_LEASE_NAME", value_name = "NAME", default_value = "plumbline")]
     pub lease_name: String,
     /// How long the Lease lasts without being renewed
-    #[arg(long, env = "PLUMBLINE_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = lease)]
+    #[arg(long, env = "PLUMBLINE_LEASE_DURATION", value_name = "DURATION", default_value = "15s",
+        value_parser = lease)]
     pub lease_duration: Duration,
 }
 
