@@ -240,6 +240,11 @@ pub trait ExternalIdProbe: Send + Sync {
     async fn assumable_without(&self, target: &Target) -> Result<bool, Cause>;
 }
 
+/// Everything that the operator asks of a cloud.
+pub trait Provider: CloudProvider + WriterProvider + ExternalIdProbe {}
+
+impl<T: CloudProvider + WriterProvider + ExternalIdProbe> Provider for T {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
