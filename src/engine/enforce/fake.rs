@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Witness;
 use crate::api::{
-    BucketEncryption, ChangeRecordSpec, ChangeRecordStatus, PasswordPolicy, SecurityGroupRuleChange,
+    BucketEncryption, ChangeRecordSpec, ChangeRecordStatus, PasswordPolicy, RecordedChange, SecurityGroupRuleChange,
     SecurityGroupRuleValue, UserPolicyChange,
 };
 use crate::baseline::change::{Action, Position, ResourceState, UserState};
@@ -28,7 +28,7 @@ use crate::engine::ledger::{Claim, Entry, Intent, Leadership, Ledger, LedgerErro
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
     /// A record was committed.
-    Claimed { name: String, action: Action },
+    Claimed { name: String, change: RecordedChange },
     /// The intent was read.
     IntentRead(Wanted),
     /// A session was opened.
@@ -77,9 +77,9 @@ impl Stage {
         self.0.lock().unwrap().1.push(event);
     }
 
-    /// Everything so far; the index is the sequence number.
-    pub(crate) fn trace(&self) -> Vec<Event> {
-        self.0.lock().unwrap().1.clone()
+    /// Looks at everything so far, in order.
+    pub(crate) fn trace<T>(&self, look: impl FnOnce(&[Event]) -> T) -> T {
+        look(&self.0.lock().unwrap().1)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -314,6 +314,13 @@ impl FakeAws {
         account.world.clone()
     }
 
+    /// Whether the change is still to be made, by the true state.
+    pub(crate) fn lacks(&self, action: &Action) -> bool {
+        let mut account = self.0.lock().unwrap();
+        account.catch_up();
+        action.position(&account.world.state(action)) != Position::After
+    }
+
     /// How often each thing was changed in effect.
     pub(crate) fn changes(&self) -> BTreeMap<String, usize> {
         let mut account = self.0.lock().unwrap();
@@ -427,10 +434,8 @@ impl FakeLedger {
         let mut ledger = self.0.lock().unwrap();
         match ledger.records.iter().find(|(known, _)| known.name == entry.name) {
             None => {
-                // A record that holds no change is committed too: the API server does not look into it.
-                if let Ok(action) = Action::from_record(&entry.spec) {
-                    ledger.stage.push(Event::Claimed { name: entry.name.clone(), action });
-                }
+                let Entry { name, spec } = entry;
+                ledger.stage.push(Event::Claimed { name: name.clone(), change: spec.change.clone() });
                 ledger.records.push((entry.clone(), None));
                 Claim::Ours
             }

@@ -98,9 +98,21 @@ pub fn plan_undo(undo: &Undo<'_>) -> Result<Change, UndoError> {
         Some(Outcome::NotApplied) => Err(UndoError::NotApplied { name }),
         // What AWS shows decides: where it does not show what the change left, nothing is done.
         Some(Outcome::Succeeded | Outcome::Failed | Outcome::Unverifiable) | None => {
-            Ok(Change { action: action.inverse(), resource: record.resource.clone(), answers: Vec::new() })
+            Ok(Change { action: restoring(&action), resource: record.resource.clone(), answers: Vec::new() })
         }
     }
+}
+
+/// The inverse, as a change of its own: AWS gives a rule that is made again a new id, so that the old one must not stand
+/// in the undo's record, where an undo of the undo would look for it.
+pub(super) fn restoring(action: &Action) -> Action {
+    let mut inverse = action.inverse();
+    if let Action::SecurityGroupRule(change) = &mut inverse
+        && let Some(made) = &mut change.after
+    {
+        made.rule_id = None;
+    }
+    inverse
 }
 
 /// Undoes a change: claims a record, reads, makes the inverse once, reads back, settles. With `rehearse` it stops before

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use super::drive::{Choice, Rig, Schedule};
 use super::scenario::{self, Scenario};
+use crate::engine::enforce::fake::World;
 
 const AT_ONCE: SignedDuration = SignedDuration::ZERO;
 
@@ -24,10 +25,10 @@ fn reference(scenario: &Scenario, delay: SignedDuration, choice: Choice) -> Rig 
 }
 
 /// One run with these faults, to its end and back again.
-fn run(scenario: &Scenario, reference: &Rig, delay: SignedDuration, schedule: Schedule) -> Rig {
-    let mut rig = Rig::new(scenario, delay, schedule, reference.choice);
+fn run(scenario: &Scenario, end: &World, delay: SignedDuration, schedule: Schedule, choice: Choice) -> Rig {
+    let mut rig = Rig::new(scenario, delay, schedule, choice);
     rig.until_quiet();
-    rig.assert_same(reference);
+    rig.assert_same(end);
     rig.assert_recorded();
     rig
 }
@@ -35,10 +36,11 @@ fn run(scenario: &Scenario, reference: &Rig, delay: SignedDuration, schedule: Sc
 /// Every fault at every request. Returns how many runs that were.
 fn singles(scenario: &Scenario, delay: SignedDuration) -> usize {
     let reference = reference(scenario, delay, Choice::All);
+    let end = reference.aws.world().normal();
     let mut runs = 0;
     for (step, faults) in reference.seen.iter().enumerate() {
         for fault in faults {
-            let mut rig = run(scenario, &reference, delay, Schedule::from([(step, *fault)]));
+            let mut rig = run(scenario, &end, delay, Schedule::from([(step, *fault)]), Choice::All);
             rig.undo_all();
             runs += 1;
         }
@@ -49,14 +51,16 @@ fn singles(scenario: &Scenario, delay: SignedDuration) -> usize {
 /// Every fault at every request, and then every fault at every request that comes after it.
 fn pairs(scenario: &Scenario) -> usize {
     let reference = reference(scenario, AT_ONCE, Choice::ToldApart);
+    let end = reference.aws.world().normal();
+    let run = |schedule| run(scenario, &end, AT_ONCE, schedule, Choice::ToldApart);
     let mut runs = 0;
     for (step, faults) in reference.seen.iter().enumerate() {
         for fault in faults {
-            let once = run(scenario, &reference, AT_ONCE, Schedule::from([(step, *fault)]));
+            let once = run(Schedule::from([(step, *fault)]));
             for (later, faults) in once.seen.iter().enumerate().skip(step + 1) {
                 for second in faults {
                     let schedule = Schedule::from([(step, *fault), (later, *second)]);
-                    let mut rig = run(scenario, &reference, AT_ONCE, schedule);
+                    let mut rig = run(schedule);
                     // To undo takes as long as the run itself: every seventh of so many is enough.
                     if runs % 7 == 0 {
                         rig.undo_all();
