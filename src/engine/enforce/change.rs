@@ -7,8 +7,6 @@
 
 mod answer;
 mod settlement;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 

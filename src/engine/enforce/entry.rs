@@ -95,3 +95,43 @@ pub(super) fn line(text: &str, max: usize) -> String {
     }
     kept + ELLIPSIS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baseline::change::{Action, Answered};
+    use crate::engine::enforce::tests::scenario::{claimant, kinds};
+    use crate::engine::fake::at;
+
+    #[test]
+    fn a_text_for_people_is_one_line_and_no_longer_than_its_bound() {
+        assert_eq!(line("a\nb\u{1b}[31mc", 64), "a b [31mc");
+        assert_eq!(line(&"ä".repeat(40), 64).len(), 63, "it is cut at a character");
+        assert!(line(&"ä".repeat(40), 64).ends_with("..."));
+        assert_eq!(line("short", 5), "short");
+    }
+
+    #[test]
+    fn p15_whatever_names_and_messages_hold_the_record_fits_and_means_the_same() {
+        for scenario in kinds() {
+            let mut change = scenario.changes[0].clone();
+            let answered = Answered { message: "\u{0}x".repeat(5000), ..change.answers[0].clone() };
+            change.answers = vec![answered; 100];
+            let claimant = Claimant { claimed_by: "p\n".repeat(1000), ..claimant() };
+            if let Action::SecurityGroupRule(rule) = &mut change.action {
+                rule.group_name = Some("n\t".repeat(1000));
+                rule.attached_interfaces = vec!["eni-1".to_owned(); 40];
+            }
+            let Entry { name, spec } = entry(&change, &claimant, Warrant::default(), &History::default(), at());
+            assert_eq!(spec.findings.len(), 64);
+            assert!(spec.findings.iter().all(|finding| finding.message.len() <= 1024));
+            assert_eq!((spec.claimed_by.len(), spec.claimed_by.contains('\n')), (512, false));
+            assert!(name.len() <= 253 && name.starts_with("222222222222-"), "{name}");
+            let read = Action::from_record(&spec).unwrap();
+            assert_eq!(read.meaning("222222222222", &spec.resource), change.meaning("222222222222"));
+            if let Some(rule) = spec.change.security_group_rule {
+                assert_eq!((rule.group_name.unwrap().len(), rule.attached_interfaces.len()), (512, 16));
+            }
+        }
+    }
+}

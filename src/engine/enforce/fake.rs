@@ -36,9 +36,9 @@ pub(crate) enum Event {
     /// The session was asked who it is.
     Identified,
     /// The resource was read.
-    Read(String),
+    Read,
     /// EC2 was asked beforehand.
-    DryRan(String),
+    DryRan,
     /// A call that changes AWS arrived, while AWS stood so.
     Sent { action: Action, position: Position },
     /// It had an effect.
@@ -125,7 +125,7 @@ impl World {
         let mut world = self.clone();
         for rules in world.groups.values_mut() {
             *rules = rules.iter().map(without_id).collect();
-            rules.sort_by_cached_key(|rule| format!("{rule:?}"));
+            rules.sort_by_key(|rule| (rule.is_egress, rule.from_port, rule.to_port, rule.cidr_ipv4.clone()));
         }
         for facts in world.users.values_mut() {
             facts.attached_policies.sort();
@@ -233,8 +233,9 @@ pub(crate) fn thing(action: &Action) -> String {
         Action::PasswordPolicy(_) => "password policy".to_owned(),
         Action::UserPolicy(change) => format!("user {}", change.user_name),
         Action::SecurityGroupRule(change) => {
-            let rule = change.before.as_ref().or(change.after.as_ref());
-            format!("group {} {:?}", change.group_id, rule.map(opening))
+            let rule = change.before.as_ref().or(change.after.as_ref()).cloned().unwrap_or_default();
+            let SecurityGroupRuleValue { is_egress, from_port, to_port, .. } = rule;
+            format!("group {} {is_egress} {from_port:?} {to_port:?}", change.group_id)
         }
         Action::BucketEncryption(change) => format!("encryption of {}", change.bucket),
         Action::BucketPolicy(change) => format!("policy of {}", change.bucket),
@@ -355,13 +356,13 @@ impl FakeAws {
     pub(crate) fn read(&self, action: &Action) -> Observed<ResourceState> {
         let mut account = self.0.lock().unwrap();
         account.catch_up();
-        account.stage.push(Event::Read(thing(action)));
+        account.stage.push(Event::Read);
         Observed::complete(account.shown().state(action), account.stage.now())
     }
 
     /// EC2 says whether the caller may, and not whether the call makes sense.
     pub(crate) fn ask(&self, action: &Action) -> DryRun {
-        self.0.lock().unwrap().stage.push(Event::DryRan(thing(action)));
+        self.0.lock().unwrap().stage.push(Event::DryRan);
         if action.operation().has_dry_run() {
             DryRun::Allowed
         } else {

@@ -5,9 +5,6 @@
 //! permission does not. Half of a change is none: where one of several changes for a finding was not made, the later
 //! ones are left out.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;

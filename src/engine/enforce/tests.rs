@@ -3,5 +3,5 @@
 mod crash;
 mod drive;
 mod promises;
-mod scenario;
+pub(crate) mod scenario;
 mod shell;

@@ -3,9 +3,6 @@
 //! An undo is a change like any other: the same machine makes it, under a record of its own that names the one which it
 //! undoes, and only while AWS still shows what that one left.
 
-#[cfg(test)]
-mod tests;
-
 use std::time::Duration;
 
 use async_trait::async_trait;

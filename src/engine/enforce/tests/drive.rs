@@ -80,11 +80,13 @@ const CLASSES: [CauseClass; 12] = [
 /// One of each that the machine tells apart: what may pass, what is a missing permission, what is neither.
 const TOLD_APART: [CauseClass; 3] = [CauseClass::AccessDenied, CauseClass::Throttled, CauseClass::Refused];
 
-/// How many faults are tried: all, or one of each that the machine tells apart.
+/// How many faults are tried: all, one of each that the machine tells apart, or fewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
     All,
     ToldApart,
+    /// The end of the process, lost answers, and one error of each request.
+    Few,
 }
 
 /// Everything that can go wrong at a request.
@@ -92,6 +94,7 @@ pub(super) fn faults(request: Request<'_>, choice: Choice) -> Vec<Fault> {
     let classes: &[CauseClass] = match choice {
         Choice::All => &CLASSES,
         Choice::ToldApart => &TOLD_APART,
+        Choice::Few => &TOLD_APART[..1],
     };
     let each = |fault: fn(CauseClass) -> Fault| classes.iter().copied().map(fault).collect::<Vec<_>>();
     let mut faults = vec![Fault::CrashBefore, Fault::CrashAfter];
@@ -121,12 +124,16 @@ pub(super) fn faults(request: Request<'_>, choice: Choice) -> Vec<Fault> {
             for lost in [Fault::LostUnmade, Fault::LostMade, Fault::LostLands] {
                 match choice {
                     Choice::All => faults.extend(each(lost)),
-                    Choice::ToldApart => faults.push(lost(CauseClass::DeadlineExceeded)),
+                    Choice::ToldApart | Choice::Few => faults.push(lost(CauseClass::DeadlineExceeded)),
                 }
             }
         }
         // To wait has no effect: before and after it are the same.
         Request::Wait(_) => faults.truncate(1),
+    }
+    if choice == Choice::Few {
+        let spared = [Fault::NotWritten(true), Fault::IntentUnreadable, Fault::WrongAccount, Fault::WrongPartition];
+        faults.retain(|fault| !spared.contains(fault));
     }
     faults
 }
@@ -304,12 +311,9 @@ impl Rig {
 
     /// The changes of the goal that AWS does not show yet.
     pub(super) fn plan(&self) -> Plan {
-        let world = self.aws.world();
-        let missing = |change: &&Change| change.action.position(&world.state(&change.action)) != Position::After;
-        let changes: Vec<Change> = self.goal.iter().filter(missing).cloned().collect();
-        let meanings = changes.iter().map(|change| change.meaning(ACCOUNT)).collect();
+        let changes: Vec<Change> = self.goal.iter().filter(|change| self.aws.lacks(&change.action)).cloned().collect();
         let digest = (!changes.is_empty()).then(|| "3f2a".to_owned());
-        Plan { changes, meanings, digest, ..Plan::default() }
+        Plan { changes, digest, ..Plan::default() }
     }
 
     /// One look of one process: records without outcome first, then, if there are none left, what is planned.
@@ -371,8 +375,8 @@ impl Rig {
                     Event::IntentRead(_)
                     | Event::Opened
                     | Event::Identified
-                    | Event::Read(_)
-                    | Event::DryRan(_)
+                    | Event::Read
+                    | Event::DryRan
                     | Event::Changed(_) => {}
                 }
             }

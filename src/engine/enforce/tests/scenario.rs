@@ -37,7 +37,7 @@ impl Scenario {
         for change in &self.changes {
             assert_eq!(world.apply(&change.action), Ok(true), "{}: each change has an effect", self.name);
         }
-        let inverse = |change: &Change| Change { action: restoring(&change.action), ..change.inverse() };
+        let inverse = |change: &Change| Change { action: restoring(&change.action), ..change.clone() };
         let changes = self.changes.iter().rev().map(inverse).collect();
         Self { name: format!("undo of {}", self.name), world, changes }
     }
