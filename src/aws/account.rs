@@ -193,6 +193,10 @@ impl Cloud for Account {
         self.read_user_facts(&user.name, &user.arn).await.into()
     }
 
+    async fn may_change_password(&self, user_arn: &str) -> Observed<bool> {
+        self.simulate_password_change(user_arn).await.into()
+    }
+
     async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>> {
         self.read_managed_policy(arn).await.into()
     }
