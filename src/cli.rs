@@ -20,8 +20,10 @@ mod console;
 pub mod crd;
 mod declared;
 pub mod iam_policy;
+pub mod plan;
 pub mod preset;
 mod progress;
+pub mod report;
 pub mod validate;
 pub mod version;
 
@@ -46,6 +48,8 @@ pub enum Command {
     Controller(Settings),
     /// Evaluate live AWS accounts against baselines, without a cluster; reads only, changes nothing.
     Audit(audit::AuditArgs),
+    /// Show what enforcement would change in live AWS accounts, and why the rest is held; changes nothing.
+    Plan(plan::PlanArgs),
     /// What needs neither a cluster nor AWS.
     #[command(flatten)]
     Offline(Offline),

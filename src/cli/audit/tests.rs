@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clap::Parser;
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::baseline::password_policy::PasswordPolicy;
-use crate::baseline::{AccountIdentity, Observed};
+use crate::baseline::{AccountIdentity, Cause, CauseClass, Observed};
 use crate::engine::cloud::{Cloud, Region};
 use crate::engine::fake::{FakeCloud, at, denied, seen};
 use crate::render::Screen;
@@ -213,7 +214,7 @@ async fn a_file_that_is_not_there_is_said_and_nothing_is_asked_of_aws() {
 #[test]
 fn arguments_that_do_not_fit_together_are_wrong_usage() {
     assert!(parsed("-f a b -f c").unwrap().filename.len() == 3);
-    assert_eq!(parsed("--timeout 1h30m").unwrap().timeout, Duration::from_mins(90));
+    assert_eq!(parsed("--timeout 1h30m").unwrap().report.timeout, Duration::from_mins(90));
     for wrong in
         ["-f a --preset cis", "-f a --region x", "--as-caller", "--preset pci", "--timeout 0s", "--timeout -1m"]
     {
