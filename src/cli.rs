@@ -24,6 +24,7 @@ pub mod plan;
 pub mod preset;
 mod progress;
 pub mod report;
+pub mod undo;
 pub mod validate;
 pub mod version;
 
@@ -50,6 +51,8 @@ pub enum Command {
     Audit(audit::AuditArgs),
     /// Show what enforcement would change in live AWS accounts, and why the rest is held; changes nothing.
     Plan(plan::PlanArgs),
+    /// Undo one change that Plumbline made in an AWS account, from its ChangeRecord alone, with your own credentials.
+    Undo(undo::UndoArgs),
     /// What needs neither a cluster nor AWS.
     #[command(flatten)]
     Offline(Offline),

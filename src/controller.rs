@@ -6,10 +6,13 @@
 
 mod accounts;
 mod baselines;
+mod cluster;
 mod conditions;
 mod context;
 mod entries;
 mod exceptions;
+mod fresh;
+mod ledger;
 mod schedule;
 mod status;
 mod write;
@@ -29,6 +32,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use self::cluster::cluster;
 use self::context::Context;
 use crate::api::{AccountBaseline, AwsAccount, BaselineException};
 use crate::engine::cloud::CloudProvider;

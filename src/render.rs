@@ -11,6 +11,7 @@ mod yaml;
 
 pub use change::before_and_after;
 pub use report::{AuditReport, Judged, named_controls};
+pub use text::clean;
 
 /// The formats of `plumbline audit` and `plumbline plan`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
