@@ -66,6 +66,8 @@ pub struct ReportRow {
     pub password_enabled: PasswordEnabled,
     /// `password_last_used`
     pub password_last_used: LastUsed,
+    /// `password_last_changed`
+    pub password_last_changed: LastUsed,
     /// `mfa_active`
     pub mfa_active: bool,
     /// `access_key_1_active` or `access_key_2_active`

@@ -1,5 +1,5 @@
-//! From the desired controls to the read actions that judging them takes, each with the resources that it can be scoped
-//! to and the checks that need it. No IO.
+//! From the desired controls to the read actions that judging them takes, and planning where they enforce, each with the
+//! resources that it can be scoped to and the checks that need it. No IO.
 //!
 //! An action is here exactly if the observation of these controls can come to call it, in whatever state the account
 //! is. Where observation and evaluation ask a function what a spec needs, so does this page.
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use self::asked::Asked;
 use super::check::Check;
 use crate::api::{
-    Algorithm, AllowedIngress, Controls, MfaControl, PasswordPolicyControl, RootUser, S3Encryption,
+    Algorithm, AllowedIngress, Controls, MfaControl, Mode, PasswordPolicyControl, RootUser, S3Encryption,
     SecurityGroupsControl, UserMfa, UserScope,
 };
 
@@ -42,7 +42,7 @@ pub struct Permission {
     pub statement: &'static str,
     /// What it is allowed on.
     pub resources: Resources,
-    /// The checks whose verdicts may hang on it, in the order of reports. None: no verdict does, reports alone do.
+    /// The checks whose verdicts or remediations may hang on it, in the order of reports. None: no verdict does, reports alone do.
     pub checks: Vec<Check>,
 }
 
@@ -79,7 +79,7 @@ impl Read {
 pub const FOR_REPORTS: &str = "iam:ListAccountAliases";
 
 /// Every action, in the order of policies: those of one statement follow each other.
-const READS: [Read; 21] = {
+const READS: [Read; 22] = {
     use Resources::{Any, Buckets, Keys, PrefixLists, Users};
     [
         Read::new("Account", FOR_REPORTS, Any, |_| Vec::new()),
@@ -99,6 +99,7 @@ const READS: [Read; 21] = {
         Read::new("MfaUsers", "iam:GetLoginProfile", Users, |asked| {
             asked.users(|users| users.scope == UserScope::ConsoleUsers)
         }),
+        Read::new("MfaUsers", "iam:SimulatePrincipalPolicy", Users, Asked::password_age_to_plan),
         Read::new("SecurityGroups", "ec2:DescribeSecurityGroupRules", Any, |asked| asked.groups(|_| true)),
         Read::new("SecurityGroups", "ec2:DescribeSecurityGroups", Any, Asked::groups_by_name),
         // How bad a failure is hangs on it.
@@ -123,18 +124,28 @@ const READS: [Read; 21] = {
 /// nothing. What the operator's own identity needs (`sts:AssumeRole`) is not among them.
 #[must_use]
 pub fn needed(controls: &Controls, partition: &str) -> Vec<Permission> {
-    let asked = Asked::of(controls, partition);
+    needed_in(Mode::Audit, controls, partition)
+}
+
+/// The same in a baseline of this mode: controls that enforce need more reads, to plan.
+#[must_use]
+pub fn needed_in(ceiling: Mode, controls: &Controls, partition: &str) -> Vec<Permission> {
+    let asked = Asked::of(ceiling, controls, partition);
     if asked.checks().is_empty() {
         return Vec::new();
     }
     READS.iter().filter_map(|read| read.permission(&asked)).collect()
 }
 
-/// What any of several controls needs.
+/// What any of several baselines needs, each given by its mode and its controls.
 #[must_use]
-pub fn needed_by_any<'a>(controls: impl IntoIterator<Item = &'a Controls>, partition: &str) -> Vec<Permission> {
+pub fn needed_by_any<'a>(
+    baselines: impl IntoIterator<Item = (Mode, &'a Controls)>,
+    partition: &str,
+) -> Vec<Permission> {
     let mut checks: BTreeMap<&'static str, Vec<Check>> = BTreeMap::new();
-    for permission in controls.into_iter().flat_map(|controls| needed(controls, partition)) {
+    let each = baselines.into_iter().flat_map(|(ceiling, controls)| needed_in(ceiling, controls, partition));
+    for permission in each {
         let known = checks.entry(permission.action).or_default();
         known.extend(permission.checks);
         known.sort_unstable();
@@ -144,10 +155,11 @@ pub fn needed_by_any<'a>(controls: impl IntoIterator<Item = &'a Controls>, parti
     READS.iter().filter_map(permission).collect()
 }
 
-/// What the audit can need, whatever the controls ask for.
+/// What audit and plan can need, whatever the controls ask for.
 #[must_use]
 pub fn every_read(partition: &str) -> Vec<Permission> {
-    needed_by_any(&[everything(UserScope::ConsoleUsers), everything(UserScope::PrivilegedUsers)], partition)
+    let scopes = [UserScope::ConsoleUsers, UserScope::PrivilegedUsers].map(everything);
+    needed_by_any(scopes.iter().map(|controls| (Mode::Enforce, controls)), partition)
 }
 
 /// Controls that ask for everything that there is to ask for, of these users.

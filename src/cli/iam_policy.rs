@@ -12,7 +12,7 @@ use super::preset::Preset;
 use super::validate::{names, report, tell_ignored};
 use super::{CliError, Exit};
 use crate::baseline::permissions::{
-    FOR_REPORTS, Permission, audit_policy, every_read, needed, needed_by_any, trust_policy,
+    FOR_REPORTS, Permission, audit_policy, every_read, needed_by_any, needed_in, trust_policy,
 };
 use crate::manifests::load;
 use crate::validate::Validation;
@@ -109,7 +109,7 @@ fn audit(args: &AuditPolicyArgs, out: &mut impl Write) -> Result<Exit, CliError>
 fn permissions(args: &AuditPolicyArgs) -> Result<Option<Vec<Permission>>, CliError> {
     if let Some(preset) = args.preset {
         let baseline = preset.baseline()?.ok_or(CliError::Preset(preset.name()))?;
-        return Ok(Some(needed(&baseline.spec.controls, &args.partition)));
+        return Ok(Some(needed_in(baseline.spec.mode, &baseline.spec.controls, &args.partition)));
     }
     if args.filename.is_empty() {
         return Ok(Some(every_read(&args.partition)));
@@ -126,8 +126,8 @@ fn permissions(args: &AuditPolicyArgs) -> Result<Option<Vec<Permission>>, CliErr
     if objects.baselines.is_empty() {
         return Err(CliError::NoBaseline(names(&args.filename)));
     }
-    let controls = objects.baselines.iter().map(|baseline| &baseline.object.spec.controls);
-    Ok(Some(needed_by_any(controls, &args.partition)))
+    let specs = objects.baselines.iter().map(|baseline| &baseline.object.spec);
+    Ok(Some(needed_by_any(specs.map(|spec| (spec.mode, &spec.controls)), &args.partition)))
 }
 
 fn json(document: &impl Serialize, out: &mut impl Write) -> Result<Exit, CliError> {

@@ -190,6 +190,7 @@ mod tests {
             created_at: Some(Timestamp::UNIX_EPOCH),
             password_enabled: PasswordEnabled::NotSupported,
             password_last_used: LastUsed::Never,
+            password_last_changed: LastUsed::Never,
             mfa_active: false,
             access_key_active: false,
             access_key_last_used: LastUsed::Never,

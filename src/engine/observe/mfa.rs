@@ -123,6 +123,7 @@ mod tests {
             created_at: Some(Timestamp::UNIX_EPOCH),
             password_enabled: if password { PasswordEnabled::Yes } else { PasswordEnabled::No },
             password_last_used: LastUsed::Never,
+            password_last_changed: LastUsed::Never,
             mfa_active: mfa,
             access_key_active: false,
             access_key_last_used: LastUsed::Never,
