@@ -24,6 +24,8 @@ pub mod plan;
 pub mod preset;
 mod progress;
 pub mod report;
+#[cfg(test)]
+mod testing;
 pub mod undo;
 pub mod validate;
 pub mod version;

@@ -10,20 +10,22 @@ mod printed;
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::Exit;
 use crate::api::ChangeRecord;
 use crate::baseline::Cause;
 use crate::baseline::change::Change;
 use crate::baseline::history::{Outcome, RecordSummary};
-use crate::engine::AssessError;
 use crate::engine::cloud::{CloudProvider, Target, WriterProvider, session_name};
 use crate::engine::cluster::Cluster;
 use crate::engine::enforce::{self, Ended, Undo, Witness};
 use crate::engine::ledger::{Entry, Ledger, LedgerError, Settlement};
+use crate::engine::{self, AssessError};
 use crate::render::before_and_after;
 use crate::settings::CallRates;
-use jiff::Timestamp;
 
 pub use self::input::InputError;
 pub use self::printed::Keep;
@@ -155,8 +157,8 @@ async fn caller(provider: &dyn CloudProvider, record: &ChangeRecord, session_nam
     let account_id = record.spec.account_id.to_string();
     let session_name = session_name.to_owned();
     let target = Target { account_id, role_name: None, external_id: None, session_name };
-    let cloud = provider.cloud(&target, std::time::Duration::from_mins(1)).await.map_err(UndoError::NoIdentity)?;
-    match crate::engine::verify(&target.account_id, &*cloud).await {
+    let cloud = provider.cloud(&target, Duration::from_mins(1)).await.map_err(UndoError::NoIdentity)?;
+    match engine::verify(&target.account_id, &*cloud).await {
         Ok(identity) => Ok(identity.caller_arn),
         Err(AssessError::Unreachable { cause, .. }) => Err(UndoError::NoIdentity(cause)),
         Err(error @ AssessError::Mismatch { .. }) => Err(UndoError::OtherAccount(error)),

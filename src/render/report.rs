@@ -11,13 +11,13 @@ use serde::{Serialize, Serializer};
 use crate::api::{Controls, Enforcement, GROUP, VERSION};
 use crate::baseline::plan::Plan;
 
-use crate::baseline::{Check, Control, HoldReason, Remediation, Severity, Summary, Verdict, result_of};
+use crate::baseline::{Check, Control, Severity, Summary, Verdict, result_of};
 use crate::engine::{AssessError, Assessment};
 
 mod build;
 mod plan;
 
-pub use plan::{AnsweredReport, ChangeReport, PlanReport};
+pub use plan::{AnsweredReport, ChangeReport, PlanReport, RemediationReport};
 
 /// One baseline, as it came out of the engine.
 #[derive(Debug)]
@@ -183,20 +183,6 @@ pub struct FindingReport {
     pub remediation: RemediationReport,
 }
 
-/// What is done about a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RemediationReport {
-    /// `None` where it does not fail, `Automatic` where a change of the plan answers it, `Held` where enforcement leaves
-    /// it alone, `Manual` where only people can do something.
-    pub kind: &'static str,
-    /// One word for programs: why it is held.
-    #[serde(serialize_with = "optional_text")]
-    pub reason: Option<HoldReason>,
-    /// What is changed, why nothing is, or what people do, in a sentence.
-    pub message: Option<String>,
-}
-
 /// The exception of an exempt finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -260,24 +246,6 @@ impl AuditReport {
     #[must_use]
     pub fn results(&self) -> Summary {
         count(self.baselines.iter().map(|baseline| baseline.result))
-    }
-}
-
-impl RemediationReport {
-    /// The word, with the reason where it is held: `Held: GracePeriod`.
-    #[must_use]
-    pub fn in_short(&self) -> String {
-        self.reason.map_or_else(|| self.kind.to_owned(), |reason| format!("{}: {reason}", self.kind))
-    }
-}
-
-impl From<&Remediation> for RemediationReport {
-    fn from(remediation: &Remediation) -> Self {
-        Self {
-            kind: remediation.as_str(),
-            reason: remediation.reason(),
-            message: remediation.message().map(str::to_owned),
-        }
     }
 }
 

@@ -1,13 +1,13 @@
-//! From a plan to its part of the document `PlanReport`. No IO, no clock.
+//! From a plan to its part of the document `PlanReport`, and to what each finding says is done about it. No IO, no clock.
 
 use serde::Serialize;
 
-use super::text;
+use super::{optional_text, text};
 use crate::api::{Enforcement, RecordedChange};
 use crate::baseline::change::Change;
 use crate::baseline::plan::Plan;
 
-use crate::baseline::{Check, Control, Remediation};
+use crate::baseline::{Check, Control, HoldReason, Remediation};
 use crate::render::change::before_and_after;
 
 /// What enforcement would change.
@@ -64,6 +64,20 @@ pub struct AnsweredReport {
     pub check: Check,
 }
 
+/// What is done about a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RemediationReport {
+    /// `None` where it does not fail, `Automatic` where a change of the plan answers it, `Held` where enforcement leaves
+    /// it alone, `Manual` where only people can do something.
+    pub kind: &'static str,
+    /// One word for programs: why it is held.
+    #[serde(serialize_with = "optional_text")]
+    pub reason: Option<HoldReason>,
+    /// What is changed, why nothing is, or what people do, in a sentence.
+    pub message: Option<String>,
+}
+
 impl PlanReport {
     pub(super) fn new(plan: &Plan, enforcement: &Enforcement) -> Self {
         let Plan { changes, remediations, digest, meanings } = plan;
@@ -95,6 +109,24 @@ impl ChangeReport {
             findings: answered.collect(),
             meaning: meaning.to_owned(),
             change: action.recorded(),
+        }
+    }
+}
+
+impl RemediationReport {
+    /// The word, with the reason where it is held: `Held: GracePeriod`.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        self.reason.map_or_else(|| self.kind.to_owned(), |reason| format!("{}: {reason}", self.kind))
+    }
+}
+
+impl From<&Remediation> for RemediationReport {
+    fn from(remediation: &Remediation) -> Self {
+        Self {
+            kind: remediation.as_str(),
+            reason: remediation.reason(),
+            message: remediation.message().map(str::to_owned),
         }
     }
 }
