@@ -20,8 +20,13 @@ mod console;
 pub mod crd;
 mod declared;
 pub mod iam_policy;
+pub mod plan;
 pub mod preset;
 mod progress;
+pub mod report;
+#[cfg(test)]
+mod testing;
+pub mod undo;
 pub mod validate;
 pub mod version;
 
@@ -46,6 +51,10 @@ pub enum Command {
     Controller(Settings),
     /// Evaluate live AWS accounts against baselines, without a cluster; reads only, changes nothing.
     Audit(audit::AuditArgs),
+    /// Show what enforcement would change in live AWS accounts, and why the rest is held; changes nothing.
+    Plan(plan::PlanArgs),
+    /// Undo one change that Plumbline made in an AWS account, from its ChangeRecord alone, with your own credentials.
+    Undo(undo::UndoArgs),
     /// What needs neither a cluster nor AWS.
     #[command(flatten)]
     Offline(Offline),

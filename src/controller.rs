@@ -8,6 +8,7 @@ mod accounts;
 mod approvals;
 mod baselines;
 mod budget;
+mod cluster;
 mod conditions;
 mod context;
 mod enforcement;
@@ -42,6 +43,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use self::cluster::cluster;
 use self::context::Context;
 use self::leader::Candidate;
 use self::ledger::KubeLedger;

@@ -5,6 +5,7 @@
 
 mod assess;
 pub mod cloud;
+pub mod cluster;
 pub mod enforce;
 mod except;
 #[cfg(test)]

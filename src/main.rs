@@ -7,6 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use plumbline::aws::{Aws, AwsSettings, Rate};
 use plumbline::cli::audit::AuditArgs;
+use plumbline::cli::plan::PlanArgs;
+use plumbline::cli::undo::{Surface, UndoArgs};
 use plumbline::cli::{self, Cli, Command, Console, Exit};
 use plumbline::settings::{CallRates, Settings};
 use plumbline::{controller, telemetry};
@@ -35,6 +37,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Controller(settings) => operate(settings).await,
         Command::Audit(args) => audit(&args).await,
+        Command::Plan(args) => plan(&args).await,
+        Command::Undo(args) => undo(&args).await,
         Command::Offline(command) => Ok(cli::offline(command)?),
     }
 }
@@ -58,9 +62,36 @@ async fn operate(settings: Settings) -> anyhow::Result<Exit> {
 }
 
 async fn audit(args: &AuditArgs) -> anyhow::Result<Exit> {
-    let provider = Aws::new(calling(args.rates)).await;
+    let provider = Aws::new(calling(args.report.rates)).await;
     let (mut stdin, mut stdout) = (std::io::stdin(), std::io::stdout());
     Ok(cli::audit::run(args, &provider, Console::of_process(&mut stdin, &mut stdout)).await?)
+}
+
+async fn plan(args: &PlanArgs) -> anyhow::Result<Exit> {
+    let provider = Aws::new(calling(args.report.rates)).await;
+    let (mut stdin, mut stdout) = (std::io::stdin(), std::io::stdout());
+    Ok(cli::plan::run(args, &provider, Console::of_process(&mut stdin, &mut stdout)).await?)
+}
+
+async fn undo(args: &UndoArgs) -> anyhow::Result<Exit> {
+    let cluster = match args.filename {
+        Some(_) => None,
+        None => {
+            let cluster = controller::cluster().await.map_err(anyhow::Error::from_boxed);
+            Some(cluster.context("no cluster: set KUBECONFIG, or name a file with the record with -f")?)
+        }
+    };
+    let provider = Aws::new(calling(args.rates)).await;
+    let surface = Surface {
+        reads: &provider,
+        writes: &provider,
+        cluster: cluster.as_deref(),
+        keep: &cli::undo::to_stdout,
+        stdin: &mut std::io::stdin(),
+        out: &mut std::io::stdout(),
+        now: jiff::Timestamp::now,
+    };
+    Ok(cli::undo::run(args, surface).await?)
 }
 
 /// The AWS edge's settings with the rates of the command line.

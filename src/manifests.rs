@@ -24,6 +24,8 @@ pub enum Kind {
     AwsAccount,
     AccountBaseline,
     BaselineException,
+    PlanApproval,
+    ChangeRecord,
 }
 
 /// One object as a file declares it.
@@ -83,7 +85,8 @@ pub enum ManifestError {
 
 impl Kind {
     /// All kinds, in the order in which they are best applied.
-    pub const ALL: [Self; 3] = [Self::AwsAccount, Self::AccountBaseline, Self::BaselineException];
+    pub const ALL: [Self; 5] =
+        [Self::AwsAccount, Self::AccountBaseline, Self::BaselineException, Self::PlanApproval, Self::ChangeRecord];
 
     /// The name as in `kind:`.
     #[must_use]
@@ -92,6 +95,8 @@ impl Kind {
             Self::AwsAccount => "AwsAccount",
             Self::AccountBaseline => "AccountBaseline",
             Self::BaselineException => "BaselineException",
+            Self::PlanApproval => "PlanApproval",
+            Self::ChangeRecord => "ChangeRecord",
         }
     }
 }

@@ -1,15 +1,19 @@
-//! From an [`AuditReport`] to text in one of the formats of `-o`, one file a format. No IO, no clock.
+//! From an [`AuditReport`], with plans or without, to text in one of the formats of `-o`, one file a format. No IO, no clock.
 
+mod change;
 mod json;
+mod planned;
 pub mod report;
 mod table;
 mod text;
 mod wide;
 mod yaml;
 
+pub use change::before_and_after;
 pub use report::{AuditReport, Judged, named_controls};
+pub use text::clean;
 
-/// The formats of `plumbline audit`.
+/// The formats of `plumbline audit` and `plumbline plan`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// What fails and what could not be judged, for people

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{AccountBaseline, AwsAccount, BaselineException, crds};
+use crate::api::{AccountBaseline, AwsAccount, BaselineException, ChangeRecord, PlanApproval, crds};
 use crate::manifests::{Document, Kind, Manifests, Problem};
 
 mod rules;
@@ -39,6 +39,10 @@ pub struct Objects {
     pub baselines: Vec<Declared<AccountBaseline>>,
     /// The exceptions, in the order of the files.
     pub exceptions: Vec<Declared<BaselineException>>,
+    /// The approvals, in the order of the files.
+    pub approvals: Vec<Declared<PlanApproval>>,
+    /// The records, in the order of the files: what a backup or a log holds, with their status.
+    pub records: Vec<Declared<ChangeRecord>>,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
 }
@@ -111,6 +115,8 @@ impl Validation {
                     Kind::AwsAccount => declare(document, &mut objects.accounts),
                     Kind::AccountBaseline => declare(document, &mut objects.baselines),
                     Kind::BaselineException => self.declare_exception(document, &mut objects),
+                    Kind::PlanApproval => self.declare_approval(document, &mut objects),
+                    Kind::ChangeRecord => declare_record(document, &mut objects.records),
                 });
             }
             problems.extend(found);
@@ -121,6 +127,21 @@ impl Validation {
         }
         problems.sort();
         Err(problems)
+    }
+
+    fn declare_approval(&self, document: &Document, objects: &mut Objects) -> Option<Problem> {
+        let problem = declare(document, &mut objects.approvals);
+        let (declared, now) = (objects.approvals.last()?, self.now?);
+        let expires_at = declared.object.spec.expires_at.as_str().parse::<Timestamp>();
+        match expires_at {
+            Err(error) if problem.is_none() => Some(document.problem("/spec/expiresAt", error.to_string())),
+            Ok(expires_at) if problem.is_none() && expires_at <= now => {
+                let message = format!("it ended at {expires_at}: nothing is started under it");
+                objects.warnings.push(document.problem("/spec/expiresAt", message));
+                None
+            }
+            _ => problem,
+        }
     }
 
     fn declare_exception(&self, document: &Document, objects: &mut Objects) -> Option<Problem> {
@@ -137,6 +158,15 @@ impl Validation {
             _ => problem,
         }
     }
+}
+
+/// With its status, which is not judged: it says what became of the change.
+fn declare_record(document: &Document, objects: &mut Vec<Declared<ChangeRecord>>) -> Option<Problem> {
+    let problem = declare(document, objects);
+    if let (Some(declared), Some(status)) = (objects.last_mut(), document.value.get("status")) {
+        declared.object.status = serde_json::from_value(status.clone()).ok();
+    }
+    problem
 }
 
 /// The API server keeps the status of a manifest out, too.

@@ -51,7 +51,9 @@ pub struct PlanApprovalSpec {
     pub expires_at: ExpiryTime,
     /// Why, for whoever reads it later. Example: `Agreed with the network team`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
+    #[schemars(length(min = 1, max = 1024), extend("x-kubernetes-validations" = [
+        {"rule": "self.matches('\\\\S')", "message": "is blank: say why, or remove the field"},
+    ]))]
     pub reason: Option<String>,
 }
 

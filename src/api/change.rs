@@ -49,7 +49,7 @@ pub struct UserPolicyChange {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct SecurityGroupRuleChange {
-    /// The region.
+    /// The region of the resource.
     #[schemars(length(max = 32))]
     pub region: String,
     /// The group's id.

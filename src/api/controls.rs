@@ -33,6 +33,10 @@ pub struct Controls {
 /// The desired IAM password policy. An account without a policy of its own is judged by AWS's default policy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.acknowledgeExpiringPasswords) || has(self.maxPasswordAge)",
+     "message": "acknowledgeExpiringPasswords is consent to a password age: set maxPasswordAge too, or remove it"},
+]))]
 #[expect(clippy::struct_excessive_bools, reason = "the IAM API's own shape")]
 pub struct PasswordPolicyControl {
     /// What is done about this control's drift: `Audit` or `Enforce`. It can only lower the baseline's own mode.
@@ -77,19 +81,25 @@ pub struct PasswordPolicyControl {
     /// True demands that users may change their own password.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_users_to_change_password: bool,
-    /// Consent to a password age that makes this many users' passwords expire at once, at most. Omitted: an age is
-    /// enforced only where nobody's password would. Example: `12`.
+    /// Consent to a password age that makes this many users' passwords expire at once, at most: 1 to 100000. Omitted:
+    /// an age is enforced only where nobody's password would. Example: `12`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = [
         {"rule": "self >= 1 && self <= 100000",
-         "message": "acknowledgeExpiringPasswords must be the number of passwords that may expire at once, 1 or more"},
-        ]))]
+         "message": "acknowledgeExpiringPasswords must be 1 to 100000, the passwords that may expire at once; to \
+                     consent to none, leave it out"},
+    ]))]
     pub acknowledge_expiring_passwords: Option<i32>,
 }
 
 /// The desired multi-factor authentication.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.denyPolicyName) || has(self.users)",
+     "message": "denyPolicyName is what Enforce attaches to users without MFA: set users too, such as users: {}, or \
+                 remove denyPolicyName"},
+]))]
 pub struct MfaControl {
     /// What is done about this control's drift: `Audit` or `Enforce`. It can only lower the baseline's own mode.
     /// Omitted: the baseline's mode.
@@ -167,6 +177,14 @@ pub enum UserScope {
 /// Which ingress rules security groups may have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.enforceDefaultGroup) || self.enforceDefaultGroup == 'None' || \
+              (has(self.requireEmptyDefaultGroup) && self.requireEmptyDefaultGroup)",
+     "message": "enforceDefaultGroup empties what requireEmptyDefaultGroup asks to be empty: set \
+                 requireEmptyDefaultGroup: true too, or remove enforceDefaultGroup"},
+    {"rule": "!has(self.narrow) || !self.narrow || has(self.allowedIngress)",
+     "message": "narrow replaces rules by what allowedIngress allows of them: set allowedIngress too, or remove narrow"},
+]))]
 pub struct SecurityGroupsControl {
     /// What is done about this control's drift: `Audit` or `Enforce`. It can only lower the baseline's own mode.
     /// Omitted: the baseline's mode.
@@ -304,6 +322,9 @@ impl Default for PublicThreshold {
               (has(self.minimumAlgorithm) && self.minimumAlgorithm != 'SseS3')",
      "message": "kmsKeys and requireCustomerManagedKey need minimumAlgorithm SseKms or DsseKms: SSE-S3 has no key of \
                  yours"},
+    {"rule": "!has(self.allowKmsMigration) || !self.allowKmsMigration || \
+              (has(self.minimumAlgorithm) && self.minimumAlgorithm != 'SseS3')",
+     "message": "allowKmsMigration needs minimumAlgorithm SseKms or DsseKms: set it, or remove allowKmsMigration"},
 ]))]
 #[expect(clippy::struct_excessive_bools, reason = "independent wishes, each of which may be absent")]
 pub struct S3Encryption {

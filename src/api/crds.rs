@@ -26,19 +26,38 @@ pub fn crds() -> Result<Vec<Value>, serde_json::Error> {
 
 fn finish(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {
     let mut crd = serde_json::to_value(crd)?;
+    let is_record = crd.pointer("/spec/names/kind").is_some_and(|kind| kind == "ChangeRecord");
     if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         each_node(schema, &mut clean);
+        if is_record {
+            finish_record(schema);
+        }
         if let Some(status) = schema.pointer_mut("/properties/status") {
             // Status is written whole: a default would only say what nobody observed.
             each_node(status, &mut |node| drop(node.remove("default")));
             each_node(status, &mut require_keys);
-            // kstatus reads a fresh object as not yet current only if the generation it speaks of differs.
-            if let Some(status) = status.as_object_mut() {
+            // kstatus reads a fresh object as not yet current only if the generation it speaks of differs. A record has
+            // one generation, and no status until its outcome is known.
+            if let (Some(status), false) = (status.as_object_mut(), is_record) {
                 status.insert("default".to_owned(), json!({"observedGeneration": -1}));
             }
         }
     }
     Ok(crd)
+}
+
+/// A record is written whole, by this program: a default would add to what was recorded. Its outcome is written once, by
+/// a rule on the whole, because one on the field is not asked where the field, or all of status, is taken away.
+fn finish_record(schema: &mut Value) {
+    each_node(schema, &mut |node| drop(node.remove("default")));
+    if let Some(schema) = schema.as_object_mut() {
+        let rule = json!({
+            "rule": "!has(oldSelf.status) || !has(oldSelf.status.outcome) || (has(self.status) && \
+                     has(self.status.outcome) && self.status.outcome == oldSelf.status.outcome)",
+            "message": "the outcome of a ChangeRecord is written once, and neither changed nor removed",
+        });
+        schema.insert("x-kubernetes-validations".to_owned(), json!([rule]));
+    }
 }
 
 /// The API server demands the keys of a list that is a map.

@@ -64,7 +64,7 @@ string_type!(
          "message": "must be a duration of hours, minutes and seconds with at most five digits each, such as 1h or \
                      30m"},
         {"rule": "!self.matches('^([0-9]{1,5}(s|m|h)){1,3}$') || duration(self) >= duration('1m')",
-         "message": "must be at least 1m: AWS limits how often an account can be read"},
+         "message": "must be at least 1m: nothing here is done more often"},
     ]))]
     BaselineDuration
 );

@@ -37,6 +37,10 @@ use super::names::AccountId;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self == oldSelf",
+     "message": "a ChangeRecord is immutable: it says what was done, and undo rests on it"},
+]))]
 pub struct ChangeRecordSpec {
     /// The account that is changed.
     pub account_id: AccountId,
@@ -64,7 +68,7 @@ pub struct ChangeRecordSpec {
     /// The ARN of what is changed.
     #[schemars(length(max = 2048))]
     pub resource: String,
-    /// The region, where the resource has one.
+    /// The region of what is changed, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub region: Option<String>,
@@ -102,13 +106,13 @@ pub struct ChangeRecordSpec {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct RecordedBaseline {
-    /// The name.
+    /// The name of the AccountBaseline.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// The uid: a baseline that is deleted and made again is another one.
+    /// The uid of the AccountBaseline: a baseline that is deleted and made again is another one.
     #[schemars(length(max = 64))]
     pub uid: String,
-    /// The generation of its spec.
+    /// The generation of its spec, as it was planned from.
     pub generation: i64,
     /// The value of the annotation that last forced an evaluation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,7 +128,7 @@ pub struct RecordedFinding {
     /// The finding's id.
     #[schemars(length(max = 64))]
     pub id: String,
-    /// The check.
+    /// The check that failed.
     #[schemars(length(max = 64))]
     pub check: String,
     /// What is wrong, in a sentence.
@@ -136,7 +140,11 @@ pub struct RecordedFinding {
 /// What is replaced, and by what.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(inline)]
+#[schemars(inline, extend("x-kubernetes-validations" = [
+    {"rule": "[has(self.passwordPolicy), has(self.userPolicy), has(self.securityGroupRule), \
+              has(self.bucketEncryption), has(self.bucketPolicy)].filter(named, named).size() == 1",
+     "message": "a ChangeRecord names exactly one change"},
+]))]
 pub struct RecordedChange {
     /// The account's password policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -100,7 +100,7 @@ pub struct SecurityGroupRuleValue {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct ReferencedGroup {
-    /// `sg-...`.
+    /// The group's id, `sg-...`.
     #[schemars(length(max = 64))]
     pub group_id: String,
     /// The account that owns the group, where AWS says it.
@@ -118,10 +118,10 @@ pub struct ReferencedGroup {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Tag {
-    /// The key.
+    /// The key of the tag.
     #[schemars(length(max = 512))]
     pub key: String,
-    /// The value.
+    /// The value of the tag.
     #[schemars(length(max = 512))]
     pub value: String,
 }

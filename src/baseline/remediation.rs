@@ -208,3 +208,15 @@ impl Remediation {
         Some(Self::Manual(what.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_calls_manual_what_no_change_answers() {
+        for check in Check::ALL {
+            assert_eq!(check.remediation() == "Manual", Remediation::manual(check).is_some(), "{check}");
+        }
+    }
+}

@@ -90,9 +90,7 @@ mod tests {
         run(&CrdArgs { dir: None }, &mut out).unwrap();
         let documents: Vec<Value> = serde_saphyr::from_multiple(&String::from_utf8(out).unwrap()).unwrap();
         let names: Vec<_> = documents.iter().map(|crd| crd["metadata"]["name"].as_str().unwrap()).collect();
-        assert_eq!(
-            names,
-            ["awsaccounts.plumbline.dev", "accountbaselines.plumbline.dev", "baselineexceptions.plumbline.dev"]
-        );
+        let plurals = ["awsaccounts", "accountbaselines", "baselineexceptions", "planapprovals", "changerecords"];
+        assert_eq!(names, plurals.map(|plural| format!("{plural}.plumbline.dev")));
     }
 }

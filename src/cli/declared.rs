@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::audit::AuditError;
-use crate::api::{AccountBaseline, AwsAccount, AwsAccountSpec, BaselineException, Controls};
+use super::report::ReportError;
+use crate::api::{AccountBaseline, AwsAccount, AwsAccountSpec, BaselineException, Controls, Enforcement, Mode};
 use crate::baseline::exceptions::Exception;
 use crate::manifests::{self, Document, Kind, Manifests, Problem};
 use crate::validate::{self, Validation};
@@ -20,18 +20,39 @@ pub(super) struct Declared {
     pub(super) account_name: Option<String>,
     pub(super) account: AwsAccountSpec,
     pub(super) controls: Controls,
+    /// The baseline's own mode, the ceiling of its controls'.
+    pub(super) mode: Mode,
+    pub(super) enforcement: Enforcement,
     /// The exceptions that hold in the account.
     pub(super) exceptions: Vec<Exception>,
 }
 
+impl Declared {
+    /// The same as if every control were in `Enforce`.
+    pub(super) fn enforced(mut self) -> Self {
+        self.mode = Mode::Enforce;
+        let Controls { password_policy, mfa, security_groups, s3_encryption } = &mut self.controls;
+        let modes = [
+            password_policy.as_mut().map(|control| &mut control.mode),
+            mfa.as_mut().map(|control| &mut control.mode),
+            security_groups.as_mut().map(|control| &mut control.mode),
+            s3_encryption.as_mut().map(|control| &mut control.mode),
+        ];
+        for mode in modes.into_iter().flatten() {
+            *mode = None;
+        }
+        self
+    }
+}
+
 /// Reads the baselines, in the order of their names. `suspend` stops the operator, not somebody who asks.
-pub(super) fn load(paths: &[PathBuf], stdin: &mut dyn Read, now: Timestamp) -> Result<Vec<Declared>, AuditError> {
+pub(super) fn load(paths: &[PathBuf], stdin: &mut dyn Read, now: Timestamp) -> Result<Vec<Declared>, ReportError> {
     declared(&manifests::load(paths, stdin)?, now)
 }
 
-fn declared(manifests: &Manifests, now: Timestamp) -> Result<Vec<Declared>, AuditError> {
+fn declared(manifests: &Manifests, now: Timestamp) -> Result<Vec<Declared>, ReportError> {
     let validation = Validation::new()?.at(now);
-    let objects = validation.objects(manifests).map_err(|problems| AuditError::Invalid { problems })?;
+    let objects = validation.objects(manifests).map_err(|problems| ReportError::Invalid { problems })?;
     let exceptions = exceptions(&objects.exceptions, now);
     let named = |account: validate::Declared<AwsAccount>| Some((account.object.metadata.name?, account.object.spec));
     let accounts: BTreeMap<String, AwsAccountSpec> = objects.accounts.into_iter().filter_map(named).collect();
@@ -41,16 +62,23 @@ fn declared(manifests: &Manifests, now: Timestamp) -> Result<Vec<Declared>, Audi
         if let Some(account) = accounts.get(&account_name).cloned() {
             let in_force = |exception: &&Exception| exception.in_force(&account_name, now);
             let exceptions = exceptions.iter().filter(in_force).cloned().collect();
-            let controls = spec.controls;
-            found.push(Declared { baseline, account_name: Some(account_name), account, controls, exceptions });
+            found.push(Declared {
+                baseline,
+                account_name: Some(account_name),
+                account,
+                controls: spec.controls,
+                mode: spec.mode,
+                enforcement: spec.enforcement.unwrap_or_default(),
+                exceptions,
+            });
         }
     }
     let problems = undeclared_accounts(manifests, &accounts);
     if !problems.is_empty() {
-        return Err(AuditError::Invalid { problems });
+        return Err(ReportError::Invalid { problems });
     }
     if found.is_empty() {
-        return Err(AuditError::NoBaseline);
+        return Err(ReportError::NoBaseline);
     }
     found.sort_by(|a, b| a.baseline.cmp(&b.baseline));
     Ok(found)
@@ -82,7 +110,7 @@ mod tests {
     use super::*;
     use crate::engine::fake::at;
 
-    fn load_text(text: &str) -> Result<Vec<Declared>, AuditError> {
+    fn load_text(text: &str) -> Result<Vec<Declared>, ReportError> {
         load(&[PathBuf::from("-")], &mut text.as_bytes(), at())
     }
 

@@ -36,11 +36,7 @@ pub fn run(args: &ValidateArgs, out: &mut impl Write) -> Result<Exit, CliError> 
             for warning in &objects.warnings {
                 eprintln!("warning: {warning}");
             }
-            let Objects { accounts, baselines, exceptions, warnings: _ } = &objects;
-            let (accounts, baselines) =
-                (count(accounts.len(), "AwsAccount"), count(baselines.len(), "AccountBaseline"));
-            let exceptions = count(exceptions.len(), "BaselineException");
-            writeln!(out, "valid: {accounts}, {baselines} and {exceptions}")?;
+            writeln!(out, "valid: {}", found(&objects))?;
             Ok(Exit::Ok)
         }
         Err(problems) => {
@@ -48,6 +44,20 @@ pub fn run(args: &ValidateArgs, out: &mut impl Write) -> Result<Exit, CliError> 
             Ok(Exit::Error)
         }
     }
+}
+
+/// `1 AwsAccount, 2 AccountBaselines and 0 BaselineExceptions`: approvals and records only where there are some.
+fn found(objects: &Objects) -> String {
+    let Objects { accounts, baselines, exceptions, approvals, records, warnings: _ } = objects;
+    let mut parts = vec![
+        count(accounts.len(), "AwsAccount"),
+        count(baselines.len(), "AccountBaseline"),
+        count(exceptions.len(), "BaselineException"),
+    ];
+    let rare = [(approvals.len(), "PlanApproval"), (records.len(), "ChangeRecord")];
+    parts.extend(rare.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| count(number, what)));
+    let last = parts.pop().unwrap_or_default();
+    format!("{} and {last}", parts.join(", "))
 }
 
 /// Writes problems to standard error, one a line, and how many there are.

@@ -181,7 +181,8 @@ impl<'a> Work<'a> {
             Err(error) => (History::default(), Some(blocked(BlockReason::NotRecorded, &error.message))),
         };
         let spec = &self.pass.baseline.spec;
-        let gathered = gather(&assessed.assessment, spec.mode, &spec.controls, &*assessed.cloud);
+        let owned_elsewhere = self.enforcement.owned_elsewhere.as_deref().unwrap_or_default();
+        let gathered = gather(&assessed.assessment, spec.mode, &spec.controls, owned_elsewhere, &*assessed.cloud);
         // The cloud gives up its reads at the deadline. This is the belt to that brace; without evidence all is held.
         let evidence = tokio::time::timeout(self.pass.limit(self.context), gathered).await.unwrap_or_default();
         let plan = self.plan(assessed, &evidence, history.clone());

@@ -1,4 +1,4 @@
-//! From judged accounts to the document `AuditReport`. No IO, no clock.
+//! From judged accounts to the documents `AuditReport` and `PlanReport`. No IO, no clock.
 //!
 //! Other programs build on the document: its fields change only by addition, and every list is in a stable order. A
 //! field without a value is `null`, never left out.
@@ -8,11 +8,16 @@ use std::fmt::Display;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::api::{Controls, GROUP, VERSION};
+use crate::api::{Controls, Enforcement, GROUP, VERSION};
+use crate::baseline::plan::Plan;
+
 use crate::baseline::{Check, Control, Severity, Summary, Verdict, result_of};
 use crate::engine::{AssessError, Assessment};
 
 mod build;
+mod plan;
+
+pub use plan::{AnsweredReport, ChangeReport, PlanReport, RemediationReport};
 
 /// One baseline, as it came out of the engine.
 #[derive(Debug)]
@@ -29,15 +34,19 @@ pub struct Judged {
     pub evaluated_at: Timestamp,
     /// What was found, or why nothing was.
     pub outcome: Result<Assessment, AssessError>,
+    /// What enforcement would do about it; empty where nothing was found out.
+    pub plan: Plan,
+    /// How the baseline lets drift be closed.
+    pub enforcement: Enforcement,
 }
 
-/// The document of `plumbline audit -o json`.
+/// The document of `plumbline audit -o json`, and, with a plan for each baseline, of `plumbline plan -o json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditReport {
     /// `plumbline.dev/v1alpha1`
     pub api_version: String,
-    /// `AuditReport`
+    /// `AuditReport` or `PlanReport`
     pub kind: &'static str,
     /// One entry a baseline, sorted by name.
     pub baselines: Vec<BaselineReport>,
@@ -69,6 +78,9 @@ pub struct BaselineReport {
     pub findings: Vec<FindingReport>,
     /// What could not be judged, and why, in the order of the findings.
     pub unknown: Vec<UnknownReport>,
+    /// What enforcement would change; in a `PlanReport` alone, and there always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanReport>,
 }
 
 /// An account.
@@ -167,6 +179,8 @@ pub struct FindingReport {
     pub observed_at: Option<Timestamp>,
     /// The exception that covers the finding; there exactly where the result is `Exempt`.
     pub exception: Option<ExceptionReport>,
+    /// What is done about it.
+    pub remediation: RemediationReport,
 }
 
 /// The exception of an exempt finding.
@@ -208,9 +222,18 @@ impl AuditReport {
     /// The document about these baselines, whatever their order.
     #[must_use]
     pub fn new(judged: Vec<Judged>) -> Self {
-        let mut baselines: Vec<_> = judged.into_iter().map(BaselineReport::new).collect();
+        Self::of("AuditReport", judged.into_iter().map(BaselineReport::new).collect())
+    }
+
+    /// The same with the plan of each baseline: the document `PlanReport`.
+    #[must_use]
+    pub fn of_plans(judged: Vec<Judged>) -> Self {
+        Self::of("PlanReport", judged.into_iter().map(BaselineReport::planned).collect())
+    }
+
+    fn of(kind: &'static str, mut baselines: Vec<BaselineReport>) -> Self {
         baselines.sort_by(|a, b| a.baseline.cmp(&b.baseline));
-        Self { api_version: format!("{GROUP}/{VERSION}"), kind: "AuditReport", baselines }
+        Self { api_version: format!("{GROUP}/{VERSION}"), kind, baselines }
     }
 
     /// What all baselines come to, as one baseline's result is made of its findings.

@@ -1,14 +1,18 @@
-//! From a report to text for people: what fails, worst first, what could not be judged, what is excepted, and a line a
-//! control. No IO.
+//! From a report to text for people: what fails, worst first, or where it is a plan what is changed and what is held;
+//! what could not be judged, what is excepted, and a line a control. No IO.
 
 use std::cmp::Reverse;
 
 use comfy_table::{Cell, Table};
 
 use super::Screen;
+use super::planned;
 use super::report::{AuditReport, BaselineReport, FindingReport};
 use super::text::{self, NONE};
-use crate::baseline::Verdict;
+use crate::baseline::{HoldReason, Verdict};
+
+/// From so many columns on a table of what fails has one for what is done about it.
+const WITH_REMEDIATION: u16 = 120;
 
 pub(super) fn table(report: &AuditReport, screen: Screen) -> String {
     let baselines = report.baselines.iter().map(|baseline| one(baseline, screen));
@@ -16,10 +20,16 @@ pub(super) fn table(report: &AuditReport, screen: Screen) -> String {
 }
 
 fn one(baseline: &BaselineReport, screen: Screen) -> String {
-    let failing = failing(baseline);
+    let what_fails = match &baseline.plan {
+        Some(plan) => planned::sections(baseline, plan, screen),
+        None => {
+            let failing = failing(baseline);
+            text::section(&format!("Failing: {}", failing.len()), &failing_table(&failing, screen), screen)
+        }
+    };
     [
         text::heading(baseline, screen),
-        text::section(&format!("Failing: {}", failing.len()), &failing_table(&failing, screen), screen),
+        what_fails,
         text::section(
             &format!("Could not be judged: {}", baseline.unknown.len()),
             &text::unknown_table(baseline, text::short, screen),
@@ -39,18 +49,36 @@ fn failing(baseline: &BaselineReport) -> Vec<&FindingReport> {
 }
 
 fn failing_table(failing: &[&FindingReport], screen: Screen) -> Table {
+    let is_enforced = |finding: &&FindingReport| {
+        finding.remediation.kind == "Automatic"
+            || finding.remediation.reason.is_some_and(|reason| reason != HoldReason::AuditMode)
+    };
+    // In Audit the column would say the same on every line, and where it is narrow the message needs the room.
+    if failing.iter().any(is_enforced) && screen.width.is_none_or(|columns| columns >= WITH_REMEDIATION) {
+        let header = ["SEVERITY", "CHECK", "RESOURCE", "OBSERVED -> DESIRED", "REMEDIATION", "MESSAGE"];
+        let mut table = text::grid(header, screen);
+        for finding in failing {
+            let [severity, check, resource, values, message] = failing_cells(finding);
+            table.add_row([severity, check, resource, values, Cell::new(finding.remediation.in_short()), message]);
+        }
+        return table;
+    }
     let mut table = text::grid(["SEVERITY", "CHECK", "RESOURCE", "OBSERVED -> DESIRED", "MESSAGE"], screen);
     for finding in failing {
-        let observed = if finding.observed.is_empty() { NONE } else { &finding.observed };
-        table.add_row([
-            text::severity_cell(finding.severity),
-            Cell::new(finding.check),
-            text::cell(&text::shortened(finding)),
-            text::cell(&format!("{observed} -> {}", finding.desired)),
-            text::cell(&finding.message),
-        ]);
+        table.add_row(failing_cells(finding));
     }
     table
+}
+
+fn failing_cells(finding: &FindingReport) -> [Cell; 5] {
+    let observed = if finding.observed.is_empty() { NONE } else { &finding.observed };
+    [
+        text::severity_cell(finding.severity),
+        Cell::new(finding.check),
+        text::cell(&text::shortened(finding)),
+        text::cell(&format!("{observed} -> {}", finding.desired)),
+        text::cell(&finding.message),
+    ]
 }
 
 /// What fails and is excepted: out of the verdict, never out of sight.

@@ -1,8 +1,16 @@
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::baseline::{Cause, CauseClass, Check, Control, Finding, Severity, Subject, Verdict};
+use crate::api::{Controls, Enforcement, MfaControl, Mode, RecordedBaseline, SecurityGroupsControl};
+use crate::baseline::history::History;
+use crate::baseline::plan::{Circumstances, Evidence, Plan, plan};
+
+use crate::baseline::{
+    Cause, CauseClass, Check, Control, Finding, HoldReason, Remediation, Severity, Subject, Verdict,
+};
 use crate::engine::{AssessError, Assessment, Coverage, fake};
 
 fn at(text: &str) -> Timestamp {
@@ -61,8 +69,30 @@ fn judged(baseline: &str, outcome: Result<Assessment, AssessError>) -> Judged {
         account_id: "222222222222".to_owned(),
         controls: vec![Control::PasswordPolicy, Control::Mfa],
         evaluated_at: at("2026-11-21T20:00:00.123456789Z"),
+        plan: outcome.as_ref().map(planned).unwrap_or_default(),
+        enforcement: Enforcement::default(),
         outcome,
     }
+}
+
+/// What the core says of it with the password policy and the buckets in `Enforce`: nothing was gathered, so nothing is
+/// planned.
+fn planned(assessment: &Assessment) -> Plan {
+    let controls = Controls {
+        mfa: Some(MfaControl { mode: Some(Mode::Audit), ..MfaControl::default() }),
+        security_groups: Some(SecurityGroupsControl { mode: Some(Mode::Audit), ..SecurityGroupsControl::default() }),
+        ..Controls::default()
+    };
+    let circumstances = Circumstances {
+        now: seen(),
+        account: fake::account(),
+        mode: Mode::Enforce,
+        owned_elsewhere: Vec::new(),
+        own_users: BTreeSet::new(),
+        baseline: RecordedBaseline::default(),
+        history: History::default(),
+    };
+    plan(&assessment.findings, &assessment.snapshots, &Evidence::default(), &controls, &circumstances)
 }
 
 fn assessment(findings: Vec<Finding>) -> Assessment {
@@ -220,3 +250,31 @@ fn the_whole_fails_if_one_fails_and_is_unknown_if_one_is() {
     let fail = judged("c", Ok(assessment(findings())));
     assert_eq!(AuditReport::new(vec![pass(), judged("b", Err(mismatch())), fail]).result(), Verdict::Fail);
 }
+
+#[test]
+fn a_finding_says_what_is_done_about_it_and_one_that_does_not_fail_that_nothing_is() {
+    let document: Value = serde_json::to_value(report()).unwrap();
+    let findings = document["baselines"][0]["findings"].as_array().unwrap();
+    let of = |check: &str, result: &str| {
+        let found = findings.iter().find(|finding| finding["check"] == check && finding["result"] == result).unwrap();
+        found["remediation"].clone()
+    };
+    assert_eq!(of("RequireNumbers", "Pass"), json!({"kind": "None", "reason": null, "message": null}));
+    assert_eq!(of("UserMfa", "Unknown")["kind"], "None");
+    let held = json!({"kind": "Held", "reason": "AuditMode", "message": "the mode of securityGroups is Audit"});
+    assert_eq!(of("Ingress", "Fail"), held);
+    assert_eq!(of("EncryptionAlgorithm", "Fail")["reason"], "NotRead");
+}
+
+#[test]
+fn a_table_has_a_column_for_what_is_done_only_where_something_is_enforced() {
+    assert!(shown(&report(), Format::Table).contains("Held: NotRead"));
+    let mut audited = judged("payments-prod", Ok(assessment(findings())));
+    for remediation in audited.plan.remediations.values_mut() {
+        *remediation = Remediation::held(HoldReason::AuditMode, "the mode is Audit");
+    }
+    let table = shown(&AuditReport::new(vec![audited]), Format::Table);
+    assert!(!table.contains("REMEDIATION") && table.contains("MESSAGE"), "{table}");
+}
+
+mod plans;

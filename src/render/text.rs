@@ -18,7 +18,8 @@ pub(super) const NONE: &str = "-";
 
 /// Text without anything that a terminal would obey or that would reorder the line: such characters are shown by
 /// their number, as `\u{1b}`.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn clean(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }

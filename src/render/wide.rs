@@ -3,7 +3,8 @@
 use comfy_table::{Cell, Table};
 
 use super::Screen;
-use super::report::{AuditReport, BaselineReport, ExceptionReport, FindingReport};
+use super::planned;
+use super::report::{AuditReport, BaselineReport, ExceptionReport, FindingReport, RemediationReport};
 use super::text::{self, NONE};
 
 pub(super) fn wide(report: &AuditReport, screen: Screen) -> String {
@@ -16,6 +17,7 @@ pub(super) fn wide(report: &AuditReport, screen: Screen) -> String {
 fn one(baseline: &BaselineReport, screen: Screen) -> String {
     [
         text::heading(baseline, screen),
+        baseline.plan.as_ref().map(|plan| planned::wide_section(plan, screen)).unwrap_or_default(),
         text::section(&format!("Findings: {}", baseline.findings.len()), &finding_table(baseline, screen), screen),
         text::section(
             &format!("Could not be judged: {}", baseline.unknown.len()),
@@ -28,8 +30,19 @@ fn one(baseline: &BaselineReport, screen: Screen) -> String {
 }
 
 fn finding_table(baseline: &BaselineReport, screen: Screen) -> Table {
-    let header =
-        ["RESULT", "SEVERITY", "CHECK", "REGION", "PARENT", "RESOURCE", "OBSERVED", "DESIRED", "MESSAGE", "ID"];
+    let header = [
+        "RESULT",
+        "SEVERITY",
+        "CHECK",
+        "REGION",
+        "PARENT",
+        "RESOURCE",
+        "OBSERVED",
+        "DESIRED",
+        "MESSAGE",
+        "REMEDIATION",
+        "ID",
+    ];
     let mut table = text::grid(header, screen);
     for finding in &baseline.findings {
         let or_none = |text: &str| if text.is_empty() { Cell::new(NONE) } else { text::cell(text) };
@@ -43,10 +56,20 @@ fn finding_table(baseline: &BaselineReport, screen: Screen) -> Table {
             or_none(&finding.observed),
             or_none(&finding.desired),
             or_none(&message(finding)),
+            or_none(&remediation(finding)),
             Cell::new(&finding.id),
         ]);
     }
     table
+}
+
+/// `Held: GracePeriod: the user is new`
+fn remediation(finding: &FindingReport) -> String {
+    let RemediationReport { kind: _, reason: _, message } = &finding.remediation;
+    match message {
+        Some(message) => format!("{}: {message}", finding.remediation.in_short()),
+        None => String::new(),
+    }
 }
 
 /// What is wrong, and what an exception makes of it.

@@ -1,14 +1,17 @@
 //! The CEL rules of a CRD, asked without an API server. No IO.
 //!
 //! Kubernetes' own functions come with kube's `cel` feature; what it lacks, `type()`, or reads more leniently than the
-//! API server, `isCIDR()`, is here. A rule that cannot be evaluated counts as broken, as it does in the API server.
+//! API server, `isCIDR()` and `getHours()` of a time zone, is here. A rule that cannot be evaluated counts as broken, as it does in the API server.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use kube::core::cel::cel::extractors::This;
 use kube::core::cel::cel::objects::{Key, Map};
-use kube::core::cel::cel::{Context, ResolveResult, Value as CelValue};
+use kube::core::cel::cel::{Context, ExecutionError, ResolveResult, Value as CelValue};
 use kube::core::cel::{CompilationResult, CompiledSchema, KubeCelExt, apply_defaults, compile_schema};
 use serde_json::Value;
 
@@ -32,6 +35,7 @@ impl Rules {
         let mut context = Context::default().with_all();
         context.add_function("type", type_of);
         context.add_function("isCIDR", is_cidr);
+        context.add_function("getHours", hours_in);
         for name in ["int", "string"] {
             context.add_variable_from_value(name, text(name));
         }
@@ -102,6 +106,18 @@ fn is_cidr(text: Arc<String>) -> bool {
     is_number && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= bits)
 }
 
+/// CEL's `getHours()` of a moment in a time zone. The `cel` crate does not look at the zone; the API server knows those
+/// of the IANA database by their exact names.
+#[expect(clippy::needless_pass_by_value, reason = "what a CEL function is given")]
+fn hours_in(This(moment): This<CelValue>, zone: Arc<String>) -> ResolveResult {
+    let refused = |why: &str| ExecutionError::function_error("getHours", why);
+    let CelValue::Timestamp(moment) = moment else { return Err(refused("is a function of timestamps")) };
+    let known = TimeZone::get(&zone).ok().filter(|known| known.iana_name() == Some(zone.as_str()));
+    let known = known.ok_or_else(|| refused("no such time zone"))?;
+    let moment = Timestamp::from_second(moment.timestamp()).map_err(|_| refused("no such moment"))?;
+    Ok(CelValue::Int(moment.to_zoned(known).hour().into()))
+}
+
 fn text(text: &str) -> CelValue {
     CelValue::String(Arc::new(text.to_owned()))
 }
@@ -155,6 +171,16 @@ mod tests {
             ["10.0.0/8", "fe80::1%eth0/64", "/8", ""].map(|block| broken("isCIDR(self)", &json!(block))),
             [1; 4]
         );
+    }
+
+    #[test]
+    fn a_time_zone_is_one_of_the_database_by_its_exact_name() {
+        let rule = "timestamp('2024-01-01T00:00:00Z').getHours(self) >= 0";
+        let admitted = ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"];
+        assert_eq!(admitted.map(|zone| broken(rule, &json!(zone))), [0; 4]);
+        let refused = ["Europe/Bonn", "europe/berlin", "Mars/Olympus", ""];
+        assert_eq!(refused.map(|zone| broken(rule, &json!(zone))), [1; 4]);
+        assert_eq!(broken("timestamp('2024-01-01T00:00:00Z').getHours('Asia/Tokyo') == 9", &json!(0)), 0);
     }
 
     #[test]

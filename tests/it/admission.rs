@@ -2,7 +2,7 @@
 
 use http::Request;
 use kube::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bad_manifests::{good, rows};
 use crate::support::cluster;
@@ -43,6 +43,33 @@ async fn the_api_server_takes_every_good_manifest() {
     }
 }
 
+#[tokio::test]
+async fn p3_the_outcome_of_a_record_is_written_once_and_never_taken_away() {
+    let client = cluster().await.admin_client().await.unwrap();
+    let mut record = good().into_iter().find(|object| object["kind"] == "ChangeRecord").unwrap();
+    record["metadata"]["name"] = "outcome-once".into();
+    let mut stored = post(&client, &record, "").await.unwrap();
+    let outcome = |word: &str, message: &str| json!({"outcome": word, "reason": "Applied", "message": message});
+    for status in [json!({"message": "under way"}), outcome("Succeeded", "read back"), outcome("Succeeded", "again")] {
+        stored = put_status(&client, &stored, Some(status)).await.unwrap();
+    }
+    for status in [Some(outcome("NotApplied", "")), Some(json!({"reason": "Applied"})), None] {
+        let refusal = put_status(&client, &stored, status.clone()).await.unwrap_err();
+        let expected = "the outcome of a ChangeRecord is written once, and neither changed nor removed";
+        assert!(refusal.contains(expected), "{status:?}: {refusal}");
+    }
+    send(&client, "DELETE", &stored, "").await.unwrap();
+}
+
+async fn put_status(client: &Client, stored: &Value, status: Option<Value>) -> Result<Value, String> {
+    let mut object = stored.clone();
+    let fields = object.as_object_mut().unwrap();
+    fields.remove("status");
+    fields.extend(status.map(|status| ("status".to_owned(), status)));
+    let path = format!("changerecords/{}/status", object["metadata"]["name"].as_str().unwrap());
+    request(client, "PUT", &path, &object).await
+}
+
 async fn post(client: &Client, object: &Value, query: &str) -> Result<Value, String> {
     send(client, "POST", object, query).await
 }
@@ -52,10 +79,14 @@ async fn send(client: &Client, verb: &str, object: &Value, query: &str) -> Resul
     let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
     let name = object["metadata"]["name"].as_str().unwrap();
     let path = if verb == "POST" { plural } else { format!("{plural}/{name}") };
+    request(client, verb, &format!("{path}?{query}"), object).await
+}
+
+async fn request(client: &Client, verb: &str, path: &str, object: &Value) -> Result<Value, String> {
     let body = if verb == "DELETE" { Vec::new() } else { serde_json::to_vec(object).unwrap() };
     let request = Request::builder()
         .method(verb)
-        .uri(format!("/apis/plumbline.dev/v1alpha1/{path}?{query}"))
+        .uri(format!("/apis/plumbline.dev/v1alpha1/{path}"))
         .header("Content-Type", "application/json")
         .body(body)
         .unwrap();

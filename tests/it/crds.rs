@@ -19,6 +19,11 @@ async fn kubectl_explains_a_field_with_its_unit_and_an_example() {
         ("accountbaseline.spec.controls.securityGroups.allowedIngress.ports", "8000-8080"),
         ("awsaccount.spec.auditRoleName", "PlumblineAudit"),
         ("baselineexception.spec.expiresAt", "2027-10-31T00:00:00Z"),
+        ("accountbaseline.spec.enforcement.windows.timeZone", "Europe/Berlin"),
+        ("accountbaseline.spec.controls.mfa.denyPolicyName", "PlumblineRequireMfa"),
+        ("planapproval.spec.planDigest", "status.plan.digest"),
+        ("changerecord.spec.change.bucketPolicy", "policy is replaced"),
+        ("changerecord.status.outcome", "NotApplied"),
     ] {
         let explained = explain(path).await;
         assert!(explained.contains(says), "{explained}");

@@ -74,10 +74,13 @@ fn every_good_manifest_passes_and_each_bad_row_has_a_name_of_its_own() {
     let output = validate(&repository().join("tests/it/manifests/good.yaml"));
     let warnings: Vec<_> = text(&output.stderr).lines().collect();
     assert!(warnings.iter().all(|line| line.contains("spec.expiresAt: it ended at ")), "{warnings:?}");
-    assert_eq!(warnings.len(), 3, "{warnings:?}");
-    assert_eq!(text(&output.stdout), "valid: 3 AwsAccounts, 5 AccountBaselines and 3 BaselineExceptions\n");
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    assert_eq!(
+        text(&output.stdout),
+        "valid: 3 AwsAccounts, 6 AccountBaselines, 3 BaselineExceptions, 1 PlanApproval and 2 ChangeRecords\n"
+    );
     assert!(output.status.success());
-    assert_eq!(good().len(), 11);
+    assert_eq!(good().len(), 15);
     let mut names: Vec<_> = rows().into_iter().map(|row| row.name).collect();
     names.sort();
     let count = names.len();

@@ -1,64 +1,12 @@
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::time::Duration;
 
-use async_trait::async_trait;
 use clap::Parser;
 use serde_json::Value;
 
 use super::*;
-use crate::baseline::password_policy::PasswordPolicy;
-use crate::baseline::{AccountIdentity, Observed};
-use crate::engine::cloud::{Cloud, Region};
-use crate::engine::fake::{FakeCloud, at, denied, seen};
+use crate::cli::testing::{Accounts, manifests, policy};
+use crate::engine::fake::{at, denied};
 use crate::render::Screen;
-
-/// Clouds by the declared account; the empty id is that of a caller who has not said which account is meant.
-#[derive(Default)]
-struct Accounts {
-    clouds: BTreeMap<String, Arc<FakeCloud>>,
-    asked: Mutex<Vec<Target>>,
-}
-
-#[async_trait]
-impl CloudProvider for Accounts {
-    async fn cloud(&self, target: &Target, _: Duration) -> Result<Arc<dyn Cloud>, Cause> {
-        self.asked.lock().unwrap().push(target.clone());
-        let cloud = self.clouds.get(&target.account_id).cloned();
-        let cloud = cloud.ok_or_else(|| Cause::new(CauseClass::Credentials, "the role cannot be assumed"))?;
-        Ok(cloud)
-    }
-}
-
-impl Accounts {
-    /// An account that is declared as `declared`, answers as `actual`, and has this password policy.
-    fn with(mut self, declared: &str, actual: &str, policy: Observed<Option<PasswordPolicy>>) -> Self {
-        let identity = AccountIdentity::from_caller(actual, &format!("arn:aws:iam::{actual}:user/auditor"));
-        let regions = [("eu-west-1", true), ("me-south-1", false)];
-        let regions = regions.map(|(name, enabled)| Region { name: name.to_owned(), enabled }).to_vec();
-        let cloud =
-            FakeCloud { identity, password_policy: Some(policy), regions: Some(seen(regions)), ..FakeCloud::default() };
-        self.clouds.insert(declared.to_owned(), Arc::new(cloud));
-        self
-    }
-
-    fn one(policy: Observed<Option<PasswordPolicy>>) -> Self {
-        Self::default().with("222222222222", "222222222222", policy)
-    }
-}
-
-fn policy(length: i32) -> Observed<Option<PasswordPolicy>> {
-    seen(Some(PasswordPolicy {
-        minimum_password_length: length,
-        require_symbols: false,
-        require_numbers: false,
-        require_uppercase_characters: false,
-        require_lowercase_characters: false,
-        allow_users_to_change_password: false,
-        max_password_age: None,
-        password_reuse_prevention: None,
-        hard_expiry: false,
-    }))
-}
 
 #[derive(Debug, Parser)]
 struct CommandLine {
@@ -77,19 +25,6 @@ async fn audit(line: &str, stdin: &str, accounts: &Accounts) -> (Result<Exit, St
         Console { stdin: &mut stdin.as_bytes(), out: &mut out, screen: Screen::default(), progress: false, now: at };
     let result = run(&parsed(line).unwrap(), accounts, console).await;
     (result.map_err(|error| error.to_string()), String::from_utf8(out).unwrap())
-}
-
-/// An account `a-ID` with a role, and a baseline `b-ID` that asks for 14 characters.
-fn manifests(ids: &[&str]) -> String {
-    let one = |id: &&str| {
-        format!(
-            "apiVersion: plumbline.dev/v1alpha1\nkind: AwsAccount\nmetadata: {{name: a-{id}}}\n\
-             spec: {{accountId: \"{id}\", auditRoleName: PlumblineAudit, externalId: 0f6c9a}}\n---\n\
-             apiVersion: plumbline.dev/v1alpha1\nkind: AccountBaseline\nmetadata: {{name: b-{id}}}\nspec:\n  \
-             accountRef: {{name: a-{id}}}\n  controls: {{passwordPolicy: {{minimumPasswordLength: 14}}}}\n---\n"
-        )
-    };
-    ids.iter().map(one).collect()
 }
 
 const FROM_STDIN: &str = "-f - -o json";
@@ -213,7 +148,7 @@ async fn a_file_that_is_not_there_is_said_and_nothing_is_asked_of_aws() {
 #[test]
 fn arguments_that_do_not_fit_together_are_wrong_usage() {
     assert!(parsed("-f a b -f c").unwrap().filename.len() == 3);
-    assert_eq!(parsed("--timeout 1h30m").unwrap().timeout, Duration::from_mins(90));
+    assert_eq!(parsed("--timeout 1h30m").unwrap().report.timeout, Duration::from_mins(90));
     for wrong in
         ["-f a --preset cis", "-f a --region x", "--as-caller", "--preset pci", "--timeout 0s", "--timeout -1m"]
     {

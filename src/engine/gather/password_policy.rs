@@ -94,7 +94,7 @@ mod tests {
         let controls: Controls = serde_saphyr::from_str(controls).unwrap();
         let assessment = assess("222222222222", &RegionSelection::Enabled, &controls, cloud, &Silent).await.unwrap();
         let before = cloud.calls().len();
-        let evidence = crate::engine::gather(&assessment, mode, &controls, cloud).await;
+        let evidence = crate::engine::gather(&assessment, mode, &controls, &[], cloud).await;
         (evidence.password_policy, cloud.calls().split_off(before))
     }
 

@@ -3,27 +3,41 @@
 use jiff::Timestamp;
 
 use super::{
-    AccountReport, BaselineReport, ControlReport, CoverageReport, ExceptionReport, FindingReport, Judged,
+    AccountReport, BaselineReport, ControlReport, CoverageReport, ExceptionReport, FindingReport, Judged, PlanReport,
     SummaryReport, UnknownReport,
 };
-use crate::baseline::{Cause, Control, Finding, Summary, Verdict, result_of};
+use crate::baseline::plan::Plan;
+
+use crate::baseline::{Cause, Control, Finding, Remediation, Summary, Verdict, result_of};
 use crate::engine::{AssessError, Assessment, Coverage, control_message};
 
 impl BaselineReport {
     pub(super) fn new(judged: Judged) -> Self {
-        let Judged { baseline, account_name, account_id, controls, evaluated_at, outcome } = judged;
+        let Judged { baseline, account_name, account_id, controls, evaluated_at, outcome, plan, enforcement: _ } =
+            judged;
         let evaluated_at = whole_seconds(evaluated_at);
         let mut account = AccountReport { name: account_name, account_id, alias: None };
         match outcome {
             Ok(mut assessment) => {
                 account.alias = assessment.alias.take();
-                Self::assessed(baseline, account, evaluated_at, assessment)
+                Self::assessed(baseline, account, evaluated_at, assessment, &plan)
             }
             Err(error) => Self::unreached(baseline, account, evaluated_at, &controls, &error),
         }
     }
 
-    fn assessed(baseline: String, account: AccountReport, evaluated_at: Timestamp, assessment: Assessment) -> Self {
+    pub(super) fn planned(judged: Judged) -> Self {
+        let plan = PlanReport::new(&judged.plan, &judged.enforcement);
+        Self { plan: Some(plan), ..Self::new(judged) }
+    }
+
+    fn assessed(
+        baseline: String,
+        account: AccountReport,
+        evaluated_at: Timestamp,
+        assessment: Assessment,
+        plan: &Plan,
+    ) -> Self {
         let Assessment { identity: _, alias: _, coverage, controls, mut findings, snapshots: _ } = assessment;
         findings.sort_by(|a, b| a.subject().cmp(b.subject()));
         let summary = Summary::of(&findings);
@@ -35,8 +49,9 @@ impl BaselineReport {
             summary: summary.into(),
             controls: controls.into_iter().map(|control| ControlReport::new(control, &findings, &coverage)).collect(),
             unknown: findings.iter().filter_map(UnknownReport::new).collect(),
-            findings: findings.iter().map(FindingReport::new).collect(),
+            findings: findings.iter().map(|finding| FindingReport::new(finding, plan)).collect(),
             coverage: coverage.into(),
+            plan: None,
         }
     }
 
@@ -65,6 +80,7 @@ impl BaselineReport {
             controls: controls.iter().map(control).collect(),
             findings: Vec::new(),
             unknown: vec![unknown],
+            plan: None,
         }
     }
 }
@@ -82,10 +98,11 @@ impl ControlReport {
 }
 
 impl FindingReport {
-    fn new(finding: &Finding) -> Self {
-        let subject = finding.subject();
+    fn new(finding: &Finding, plan: &Plan) -> Self {
+        let (subject, id) = (finding.subject(), finding.subject().id());
+        let remediation = plan.remediations.get(&id).unwrap_or(&Remediation::None).into();
         Self {
-            id: subject.id(),
+            id,
             control: subject.check.control(),
             check: subject.check,
             result: finding.verdict(),
@@ -103,6 +120,7 @@ impl FindingReport {
                 expires_at: exemption.expires_at,
                 actual: exemption.actual,
             }),
+            remediation,
         }
     }
 }
