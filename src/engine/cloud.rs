@@ -158,7 +158,8 @@ pub trait Cloud: Send + Sync {
     async fn security_groups(&self, region: &str, filter: GroupFilter) -> Observed<Vec<SecurityGroup>>;
     /// `ec2:DescribeNetworkInterfaces`, managed ones too: which of these groups are attached to one.
     async fn attached_groups(&self, region: &str, groups: &BTreeSet<String>) -> Observed<BTreeSet<String>>;
-    /// The same, and which interfaces: the first [`INTERFACES_KEPT`] by id. A group that is attached to none has no entry.
+    /// The same, and which interfaces: the first [`INTERFACES_KEPT`] by id. A group that is attached to none has no
+    /// entry.
     async fn interfaces(&self, region: &str, groups: &BTreeSet<String>)
     -> Observed<BTreeMap<String, BTreeSet<String>>>;
     /// `ec2:DescribeManagedPrefixLists` and `ec2:GetManagedPrefixListEntries`: the entries of a list that AWS owns are

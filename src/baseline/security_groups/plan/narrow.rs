@@ -33,7 +33,8 @@ struct Candidate {
     to: u16,
 }
 
-/// What of a rule `allowedIngress` allows a group of this name. A list whose entries are not known may hold any address.
+/// What of a rule `allowedIngress` allows a group of this name. A list whose entries are not known may hold any
+/// address.
 pub(super) fn allowed(judge: &mut Judge, rule: &SecurityGroupRule, name: &str, region: &RegionSnapshot) -> Vec<Part> {
     let services = ports::opened_by_rule(&rule.protocol, rule.from_port, rule.to_port).unwrap_or_default();
     let (sources, list) = match &rule.peer {

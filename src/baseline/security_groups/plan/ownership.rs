@@ -1,6 +1,6 @@
-//! From a group's name and tags to who else manages it: another controller puts a rule back or breaks without it. No IO.
+//! From a group's name and tags to who else manages it. No IO.
 //!
-//! A group of the customer's own that a service's interface uses bears none of these marks, and is nobody else's.
+//! Another controller puts a rule back, or breaks without it. A group of the customer's own that a service's interface uses bears none of these marks, and is nobody else's.
 
 use crate::api::{OwnerTag, SecurityGroupRuleValue};
 use crate::baseline::security_groups::SecurityGroup;

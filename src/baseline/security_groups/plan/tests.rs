@@ -154,6 +154,11 @@ fn sg_14_as_few_rules_as_possible_take_the_place_of_one() {
         "{protocol: tcp, ports: [80-81], cidrs: [10.0.0.0/16]}, {protocol: tcp, ports: [81], cidrs: [10.9.0.0/16]}";
     let expected = "add tcp 80-81 from 10.0.0.0/16; add tcp 81 from 10.9.0.0/16; revoke sgr-00001";
     assert_eq!(narrowed("sg-1 tcp 0-100 10.0.0.0/8", beside), expected);
+    // The middle, which is allowed to both halves, is open by two rules together.
+    let crossing = "{protocol: tcp, ports: [1-5], cidrs: [10.0.0.0/9]}, \
+                    {protocol: tcp, ports: [3-7], cidrs: [10.128.0.0/9]}";
+    let expected = "add tcp 1-5 from 10.0.0.0/9; add tcp 3-7 from 10.128.0.0/9; revoke sgr-00001";
+    assert_eq!(narrowed("sg-1 tcp 0-100 10.0.0.0/8", crossing), expected);
     let both = "{protocol: tcp, ports: [53], cidrs: [10.0.0.0/8]}, {protocol: udp, ports: [53], cidrs: [10.0.0.0/8]}";
     let expected = "add tcp 53 from 10.0.0.0/8; add udp 53 from 10.0.0.0/8; revoke sgr-00001";
     assert_eq!(narrowed("sg-1 -1 - 0.0.0.0/0", both), expected);

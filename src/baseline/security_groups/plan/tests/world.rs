@@ -86,7 +86,9 @@ impl World {
 
     pub(super) fn of(rules: Vec<SecurityGroupRule>) -> Self {
         let mut world = Self { owner: "222222222222".to_owned(), ..Self::default() };
-        rules.into_iter().for_each(|rule| world.add_as_it_is(&rule));
+        for rule in rules {
+            world.add_as_it_is(&rule);
+        }
         world
     }
 
@@ -198,13 +200,14 @@ impl World {
         let change = of(action);
         let rules = self.rules.entry(change.group_id.clone()).or_default();
         match (&change.before, &change.after) {
-            (Some(before), None) => match &before.rule_id {
-                Some(id) => rules.retain(|rule| rule.rule_id.as_ref() != Some(id)),
-                None => {
-                    let gone = rules.iter().position(|rule| text::value(rule) == text::value(before)).unwrap();
-                    rules.remove(gone);
-                }
-            },
+            (Some(before), None) => {
+                let is_it = |rule: &SecurityGroupRuleValue| match &before.rule_id {
+                    Some(id) => rule.rule_id.as_ref() == Some(id),
+                    None => SecurityGroupRuleValue { rule_id: None, ..rule.clone() } == *before,
+                };
+                let gone = rules.iter().position(is_it).unwrap();
+                rules.remove(gone);
+            }
             (None, Some(after)) => {
                 self.added += 1;
                 let rule_id = Some(format!("sgr-new-{}", self.added));
