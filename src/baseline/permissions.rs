@@ -16,8 +16,10 @@ use crate::api::{
 
 mod asked;
 mod document;
+mod enforce;
 
-pub use document::{PolicyDocument, Statement, audit_policy, trust_policy};
+pub use document::{PolicyDocument, Statement, audit_policy, enforce_policy, operator_policy, trust_policy};
+pub use enforce::{Grant, grants};
 
 /// What an action is allowed on: as little as AWS lets it be scoped to, naming no account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -188,6 +190,15 @@ pub fn every_read(partition: &str) -> Vec<Permission> {
     needed_by_any(&[everything(UserScope::ConsoleUsers), everything(UserScope::PrivilegedUsers)], partition)
 }
 
+/// What the enforce role can need, whatever the controls ask for. The one policy that it may attach has to have a name.
+#[must_use]
+pub fn every_grant(partition: &str) -> Vec<Grant> {
+    grants(&[everything(UserScope::ConsoleUsers)], partition)
+}
+
+/// The name that the documentation gives to the policy that denies without MFA.
+pub const USUAL_DENY_POLICY: &str = "PlumblineRequireMfa";
+
 /// Controls that ask for everything that there is to ask for, of these users.
 fn everything(scope: UserScope) -> Controls {
     Controls {
@@ -212,7 +223,7 @@ fn everything(scope: UserScope) -> Controls {
             }),
             users: Some(UserMfa { scope, require_phishing_resistant: true, ..UserMfa::default() }),
             mode: Some(Mode::Enforce),
-            deny_policy_name: Some("*".to_owned()),
+            deny_policy_name: Some(USUAL_DENY_POLICY.to_owned()),
         }),
         security_groups: Some(SecurityGroupsControl {
             allowed_ingress: Some(vec![AllowedIngress {
