@@ -112,6 +112,14 @@ pub enum CliError {
     /// The manifests hold nothing that asks for anything.
     #[error("{0} declares no AccountBaseline: name the files that do, or leave -f out for what any baseline can need")]
     NoBaseline(String),
+    /// The baselines of the manifests change nothing.
+    #[error(
+        "{0} declares no control that enforces: set mode: Enforce, or leave -f out for what any baseline can change"
+    )]
+    NothingEnforced(String),
+    /// The accounts of the manifests are reached without a role.
+    #[error("{0} names no role of an AwsAccount: set auditRoleName or enforceRoleName")]
+    NoRole(String),
     /// A built-in baseline, by a fault of this program.
     #[error("the preset `{0}` is no valid AccountBaseline")]
     Preset(&'static str),

@@ -19,6 +19,7 @@ use super::text::{bounded, layers, quoted, sentence};
 use super::transport::TransportError;
 use crate::baseline::{Cause, CauseClass};
 
+use self::change::plain;
 pub(super) use self::change::{Attempt, answer_to_change};
 
 /// The most bytes of a message.
@@ -106,11 +107,6 @@ where
         SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) => undelivered(&place, error).into(),
         _ => Cause::new(CauseClass::Refused, bounded(&format!("{place}: {error}"), MAX_MESSAGE)).into(),
     }
-}
-
-/// EC2 puts the side that is at fault before some codes.
-fn plain(code: &str) -> &str {
-    code.trim_start_matches("Client.").trim_start_matches("Server.")
 }
 
 /// An error that AWS answered with.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use self::asked::Asked;
 use super::check::Check;
+use super::plan::effective;
 use super::s3_encryption::Demand;
 use crate::api::{
     AccountBaselineSpec, Algorithm, AllowedIngress, Controls, DefaultGroupEnforcement, Enforcement, MfaControl, Mode,
@@ -17,8 +18,10 @@ use crate::api::{
 
 mod asked;
 mod document;
+mod enforce;
 
-pub use document::{PolicyDocument, Statement, audit_policy, trust_policy};
+pub use document::{PolicyDocument, Statement, audit_policy, enforce_policy, operator_policy, trust_policy};
+pub use enforce::{Grant, grants};
 
 /// What an action is allowed on: as little as AWS lets it be scoped to, naming no account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,6 +212,15 @@ pub fn every_read(partition: &str) -> Vec<Permission> {
     needed_by_any(&[enforcing(UserScope::ConsoleUsers), enforcing(UserScope::PrivilegedUsers)], partition)
 }
 
+/// What the enforce role can need, whatever the controls ask for. The one policy that it may attach has to have a name.
+#[must_use]
+pub fn every_grant(partition: &str) -> Vec<Grant> {
+    grants(&[effective(Mode::Enforce, &everything(UserScope::ConsoleUsers))], partition)
+}
+
+/// The name that the documentation gives to the policy that denies without MFA.
+pub const USUAL_DENY_POLICY: &str = "PlumblineRequireMfa";
+
 /// Controls that ask for everything that there is to ask for, of these users.
 fn everything(scope: UserScope) -> Controls {
     Controls {
@@ -231,7 +243,7 @@ fn everything(scope: UserScope) -> Controls {
                 require_unused_for: Some("90d".into()),
             }),
             users: Some(UserMfa { scope, require_phishing_resistant: true, ..UserMfa::default() }),
-            deny_policy_name: Some("PlumblineRequireMfa".to_owned()),
+            deny_policy_name: Some(USUAL_DENY_POLICY.to_owned()),
             ..MfaControl::default()
         }),
         security_groups: Some(SecurityGroupsControl {

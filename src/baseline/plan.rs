@@ -111,6 +111,25 @@ pub fn mode_of(control: Control, ceiling: Mode, controls: &Controls) -> Mode {
     ceiling.under(own)
 }
 
+/// The controls with the mode of each as it is under the baseline's.
+#[must_use]
+pub fn effective(ceiling: Mode, controls: &Controls) -> Controls {
+    let mut effective = controls.clone();
+    let Controls { password_policy, mfa, security_groups, s3_encryption } = &mut effective;
+    let modes = [
+        (Control::PasswordPolicy, password_policy.as_mut().map(|own| &mut own.mode)),
+        (Control::Mfa, mfa.as_mut().map(|own| &mut own.mode)),
+        (Control::SecurityGroups, security_groups.as_mut().map(|own| &mut own.mode)),
+        (Control::S3Encryption, s3_encryption.as_mut().map(|own| &mut own.mode)),
+    ];
+    for (control, mode) in modes {
+        if let Some(mode) = mode {
+            *mode = Some(mode_of(control, ceiling, controls));
+        }
+    }
+    effective
+}
+
 /// Whether any control enforces.
 #[must_use]
 pub fn enforces(ceiling: Mode, controls: &Controls) -> bool {

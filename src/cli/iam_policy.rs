@@ -11,11 +11,15 @@ use serde::Serialize;
 use super::preset::Preset;
 use super::validate::{names, report, tell_ignored};
 use super::{CliError, Exit};
+use crate::api::AccountBaselineSpec;
+use crate::baseline::Check;
 use crate::baseline::permissions::{
-    FOR_REPORTS, Permission, audit_policy, every_read, needed_by_any, needed_by_baseline, trust_policy,
+    FOR_REPORTS, Grant, Permission, PolicyDocument, audit_policy, enforce_policy, every_grant, every_read, grants,
+    needed_by_any, needed_by_baseline, operator_policy, trust_policy,
 };
+use crate::baseline::plan::effective;
 use crate::manifests::load;
-use crate::validate::Validation;
+use crate::validate::{Objects, Validation};
 
 /// Arguments of `plumbline iam-policy`.
 #[derive(Clone, Debug, Args)]
@@ -32,6 +36,13 @@ pub enum Policy {
     ///
     /// Without -f or --preset: what any baseline can need.
     Audit(AuditPolicyArgs),
+    /// The changes that enforcement can make, and the reads that verify them: attach it to the role that an AwsAccount
+    /// names as enforceRoleName.
+    ///
+    /// Without -f: what any baseline can change, with a deny policy of the usual name.
+    Enforce(EnforcePolicyArgs),
+    /// What the operator's own identity needs: to assume the roles of the declared accounts, and nothing else.
+    Operator(OperatorPolicyArgs),
     /// Who may assume the role: the operator alone.
     Trust(TrustArgs),
 }
@@ -49,6 +60,34 @@ pub struct AuditPolicyArgs {
     #[arg(long, value_name = "PARTITION", default_value = "aws", value_parser = partition)]
     pub partition: String,
     /// The policy as it is given to AWS, or a table that says what each action is for
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: PolicyFormat,
+}
+
+/// Arguments of `plumbline iam-policy enforce`.
+#[derive(Clone, Debug, Args)]
+pub struct EnforcePolicyArgs {
+    /// Files or folders with manifests, or - for standard input: only what their baselines may change
+    #[arg(short, long, value_name = "PATH", num_args = 1..)]
+    pub filename: Vec<PathBuf>,
+    /// The AWS partition of the ARNs, such as aws-us-gov or aws-cn
+    #[arg(long, value_name = "PARTITION", default_value = "aws", value_parser = partition)]
+    pub partition: String,
+    /// The policy as it is given to AWS, or a table that says what each action is for
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: PolicyFormat,
+}
+
+/// Arguments of `plumbline iam-policy operator`.
+#[derive(Clone, Debug, Args)]
+pub struct OperatorPolicyArgs {
+    /// Files or folders with manifests, or - for standard input: the roles of their accounts
+    #[arg(short, long, value_name = "PATH", num_args = 1.., required = true)]
+    pub filename: Vec<PathBuf>,
+    /// The AWS partition of the ARNs, such as aws-us-gov or aws-cn
+    #[arg(long, value_name = "PARTITION", default_value = "aws", value_parser = partition)]
+    pub partition: String,
+    /// The policy as it is given to AWS, or a table of the roles
     #[arg(short, long, value_enum, default_value_t)]
     pub output: PolicyFormat,
 }
@@ -84,6 +123,8 @@ pub enum PolicyFormat {
 pub fn run(args: &IamPolicyArgs, out: &mut impl Write) -> Result<Exit, CliError> {
     match &args.policy {
         Policy::Audit(args) => audit(args, out),
+        Policy::Enforce(args) => enforce(args, out),
+        Policy::Operator(args) => operator(args, out),
         Policy::Trust(args) => json(&trust_policy(&args.operator, args.external_id.as_deref()), out),
     }
 }
@@ -91,18 +132,63 @@ pub fn run(args: &IamPolicyArgs, out: &mut impl Write) -> Result<Exit, CliError>
 fn audit(args: &AuditPolicyArgs, out: &mut impl Write) -> Result<Exit, CliError> {
     let Some(permissions) = permissions(args)? else { return Ok(Exit::Error) };
     let policy = audit_policy(&permissions, &args.partition);
-    match args.output {
-        PolicyFormat::Json => json(&policy, out),
-        PolicyFormat::Yaml => {
-            let text = serde_saphyr::to_string(&policy).map_err(|error| CliError::Format("YAML", error.into()))?;
-            write!(out, "{text}")?;
-            Ok(Exit::Ok)
-        }
-        PolicyFormat::Table => {
-            writeln!(out, "{}", table(&permissions, &args.partition))?;
-            Ok(Exit::Ok)
+    print(&policy, args.output, || table(&permissions, &args.partition), out)
+}
+
+fn enforce(args: &EnforcePolicyArgs, out: &mut impl Write) -> Result<Exit, CliError> {
+    let grants = if args.filename.is_empty() {
+        every_grant(&args.partition)
+    } else {
+        let Some(objects) = declared(&args.filename)? else { return Ok(Exit::Error) };
+        let specs = specs(&objects, &args.filename)?;
+        let controls: Vec<_> = specs.into_iter().map(|spec| effective(spec.mode, &spec.controls)).collect();
+        grants(&controls, &args.partition)
+    };
+    if grants.is_empty() {
+        return Err(CliError::NothingEnforced(names(&args.filename)));
+    }
+    print(&enforce_policy(&grants), args.output, || changes_table(&grants), out)
+}
+
+fn operator(args: &OperatorPolicyArgs, out: &mut impl Write) -> Result<Exit, CliError> {
+    let Some(objects) = declared(&args.filename)? else { return Ok(Exit::Error) };
+    let mut roles: Vec<(String, Vec<String>)> = Vec::new();
+    for account in &objects.accounts {
+        let spec = &account.object.spec;
+        let name = account.object.metadata.name.as_deref().unwrap_or_default();
+        let named = [(&spec.audit_role_name, "audits"), (&spec.enforce_role_name, "enforces")];
+        for (role, what) in named.into_iter().filter_map(|(role, what)| Some((role.as_deref()?, what))) {
+            let arn = format!("arn:{}:iam::{}:role/{}", args.partition, spec.account_id, role.trim_start_matches('/'));
+            let purpose = format!("{what} {name}");
+            match roles.iter_mut().find(|(known, _)| *known == arn) {
+                Some((_, purposes)) => purposes.push(purpose),
+                None => roles.push((arn, vec![purpose])),
+            }
         }
     }
+    if roles.is_empty() {
+        return Err(CliError::NoRole(names(&args.filename)));
+    }
+    let arns: Vec<String> = roles.iter().map(|(arn, _)| arn.clone()).collect();
+    let rows = || roles.iter().map(|(arn, what)| ["sts:AssumeRole".to_owned(), arn.clone(), what.join(", ")]).collect();
+    print(&operator_policy(&arns), args.output, || table_of(rows()), out)
+}
+
+fn print(
+    policy: &PolicyDocument,
+    output: PolicyFormat,
+    table: impl FnOnce() -> String,
+    out: &mut impl Write,
+) -> Result<Exit, CliError> {
+    match output {
+        PolicyFormat::Json => return json(policy, out),
+        PolicyFormat::Yaml => {
+            let text = serde_saphyr::to_string(policy).map_err(|error| CliError::Format("YAML", error.into()))?;
+            write!(out, "{text}")?;
+        }
+        PolicyFormat::Table => writeln!(out, "{}", table())?,
+    }
+    Ok(Exit::Ok)
 }
 
 /// What the arguments ask for; `None` where the manifests are not valid, which has been said.
@@ -114,20 +200,29 @@ fn permissions(args: &AuditPolicyArgs) -> Result<Option<Vec<Permission>>, CliErr
     if args.filename.is_empty() {
         return Ok(Some(every_read(&args.partition)));
     }
-    let manifests = load(&args.filename, &mut std::io::stdin().lock())?;
+    let Some(objects) = declared(&args.filename)? else { return Ok(None) };
+    Ok(Some(needed_by_any(specs(&objects, &args.filename)?, &args.partition)))
+}
+
+/// What the files declare; `None` where it is not valid, which has been said.
+fn declared(filename: &[PathBuf]) -> Result<Option<Objects>, CliError> {
+    let manifests = load(filename, &mut std::io::stdin().lock())?;
     tell_ignored(&manifests);
-    let objects = match Validation::new()?.objects(&manifests) {
-        Ok(objects) => objects,
+    match Validation::new()?.objects(&manifests) {
+        Ok(objects) => Ok(Some(objects)),
         Err(problems) => {
             report(&problems);
-            return Ok(None);
+            Ok(None)
         }
-    };
-    if objects.baselines.is_empty() {
-        return Err(CliError::NoBaseline(names(&args.filename)));
     }
-    let baselines = objects.baselines.iter().map(|baseline| &baseline.object.spec);
-    Ok(Some(needed_by_any(baselines, &args.partition)))
+}
+
+/// The specs of the baselines; an error where there are none.
+fn specs<'a>(objects: &'a Objects, filename: &[PathBuf]) -> Result<Vec<&'a AccountBaselineSpec>, CliError> {
+    if objects.baselines.is_empty() {
+        return Err(CliError::NoBaseline(names(filename)));
+    }
+    Ok(objects.baselines.iter().map(|baseline| &baseline.object.spec).collect())
 }
 
 fn json(document: &impl Serialize, out: &mut impl Write) -> Result<Exit, CliError> {
@@ -137,17 +232,33 @@ fn json(document: &impl Serialize, out: &mut impl Write) -> Result<Exit, CliErro
 }
 
 fn table(permissions: &[Permission], partition: &str) -> String {
+    let row = |Permission { action, statement: _, resources, checks }: &Permission| {
+        let needed_by =
+            if *action == FOR_REPORTS { "no check: the account's name in reports".to_owned() } else { listed(checks) };
+        [(*action).to_owned(), resources.pattern(partition), needed_by]
+    };
+    table_of(permissions.iter().map(row).collect())
+}
+
+fn changes_table(grants: &[Grant]) -> String {
+    let rows = |grant: &Grant| -> Vec<[String; 3]> {
+        let resources = grant.resources.join(", ");
+        let needed_by = if grant.allows { listed(&grant.checks) } else { "denied: break-glass users".to_owned() };
+        grant.actions.iter().map(|action| [(*action).to_owned(), resources.clone(), needed_by.clone()]).collect()
+    };
+    table_of(grants.iter().flat_map(rows).collect())
+}
+
+fn listed(checks: &[Check]) -> String {
+    checks.iter().map(|check| check.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn table_of(rows: Vec<[String; 3]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["Action", "Resources", "Needed by"]);
-    for Permission { action, statement: _, resources, checks } in permissions {
-        let names: Vec<_> = checks.iter().map(|check| check.as_str()).collect();
-        let needed_by = if *action == FOR_REPORTS {
-            "no check: the account's name in reports".to_owned()
-        } else {
-            names.join(", ")
-        };
-        table.add_row([(*action).to_owned(), resources.pattern(partition), needed_by]);
+    for row in rows {
+        table.add_row(row);
     }
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));
@@ -217,6 +328,80 @@ mod tests {
         std::fs::write(file.path(), account).unwrap();
         let error = audit(&args, &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("declares no AccountBaseline"), "{error}");
+    }
+
+    #[test]
+    fn the_policy_of_the_enforce_role_is_this_one() {
+        insta::assert_snapshot!(printed("enforce"));
+    }
+
+    #[test]
+    fn the_table_says_what_each_change_is_for() {
+        insta::assert_snapshot!(printed("enforce -o table"));
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn only_controls_that_enforce_are_in_the_enforce_policy() {
+        let baseline = |mode: &str| {
+            format!(
+                "apiVersion: plumbline.dev/v1alpha1\nkind: AccountBaseline\nmetadata: {{name: one}}\nspec:\n  \
+                 accountRef: {{name: shop}}\n  mode: {mode}\n  controls:\n    passwordPolicy: \
+                 {{minimumPasswordLength: 14}}\n    s3Encryption: {{mode: Audit, requireTls: true}}\n"
+            )
+        };
+        let one = file(&baseline("Enforce"));
+        let policy: Value = serde_json::from_str(&printed(&format!("enforce -f {}", one.path().display()))).unwrap();
+        let sids: Vec<_> = policy["Statement"].as_array().unwrap().iter().map(|it| it["Sid"].clone()).collect();
+        assert_eq!(sids, ["PasswordPolicy"]);
+
+        let audits = file(&baseline("Audit"));
+        let args = EnforcePolicyArgs {
+            filename: vec![audits.path().to_owned()],
+            partition: "aws".to_owned(),
+            output: PolicyFormat::Json,
+        };
+        let error = enforce(&args, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("no control that enforces"), "{error}");
+    }
+
+    #[test]
+    fn the_operator_may_assume_the_roles_of_the_declared_accounts_and_nothing_else() {
+        let account = |name: &str, id: &str, roles: &str| {
+            format!(
+                "apiVersion: plumbline.dev/v1alpha1\nkind: AwsAccount\nmetadata: {{name: {name}}}\n\
+                 spec: {{accountId: \"{id}\"{roles}}}\n---\n"
+            )
+        };
+        let one =
+            account("one", "222222222222", ", auditRoleName: PlumblineAudit, enforceRoleName: sec/PlumblineEnforce");
+        let same = account("same", "222222222222", ", auditRoleName: PlumblineAudit");
+        let declared = file(&(one + &same + &account("own", "333333333333", "")));
+        let path = declared.path().display();
+        let policy: Value = serde_json::from_str(&printed(&format!("operator -f {path} --partition aws-cn"))).unwrap();
+        let roles =
+            ["PlumblineAudit", "sec/PlumblineEnforce"].map(|it| format!("arn:aws-cn:iam::222222222222:role/{it}"));
+        let statement = serde_json::json!([
+            {"Sid": "AssumeRoles", "Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": roles}
+        ]);
+        assert_eq!(policy["Statement"], statement);
+        let table = printed(&format!("operator -f {path} -o table"));
+        assert!(table.contains("audits one, audits same") && table.contains("enforces one"), "{table}");
+
+        let none = file(&account("own", "333333333333", ""));
+        let args = OperatorPolicyArgs {
+            filename: vec![none.path().to_owned()],
+            partition: "aws".to_owned(),
+            output: PolicyFormat::Json,
+        };
+        let error = operator(&args, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("names no role"), "{error}");
+        assert!(Cli::try_parse_from(["plumbline", "iam-policy", "operator"]).is_err(), "no account, no policy");
     }
 
     #[test]

@@ -186,8 +186,8 @@ pub trait Cloud: Send + Sync {
     async fn kms_key(&self, region: &str, key: &str) -> Observed<Option<KmsKey>>;
 }
 
-/// The longest that a change takes from asking for it to its answer, or to giving up on its answer. Nobody may start one
-/// who does not lead for that long.
+/// The longest that a change takes from asking for it to its answer, or to giving up on its answer. Nobody may start
+/// one who does not lead for that long.
 pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What AWS said to a call that changes something.

@@ -1,7 +1,7 @@
 //! From what came back of a change to whether it was made: yes, no, or not known. No IO.
 //!
-//! AWS's refusal of a change (4xx with a code) is a no. Whatever may follow a change that was made, which is every fault
-//! on AWS's side and everything that is lost on the way, is not known: reading settles it.
+//! AWS's refusal of a change (4xx with a code) is a no. Whatever may follow a change that was made, which is every
+//! fault on AWS's side and everything that is lost on the way, is not known: reading settles it.
 
 use std::error::Error;
 use std::io;
@@ -9,7 +9,7 @@ use std::io;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::{NOT_AUTHORIZED, classify, plain};
+use super::{NOT_AUTHORIZED, classify};
 use crate::aws::operation::Operation;
 use crate::aws::text::layers;
 use crate::baseline::change::WriteOperation;
@@ -58,6 +58,11 @@ where
     }
 }
 
+/// EC2 puts the side that is at fault before some codes.
+pub(super) fn plain(code: &str) -> &str {
+    code.trim_start_matches("Client.").trim_start_matches("Server.")
+}
+
 /// What is to be gone is gone, what is to be there is there.
 fn is_so_already(operation: WriteOperation, code: &str, words: &str) -> bool {
     use WriteOperation as W;
@@ -88,7 +93,7 @@ fn may_follow_success(code: &str, status: u16) -> bool {
     }
 }
 
-/// S3 refuses a policy that is public, under `BlockPublicPolicy`, as if a permission were missing: often with two words.
+/// S3 refuses a policy that is public, under `BlockPublicPolicy`, as if a permission were missing, often in two words.
 fn without_a_wrong_advice(operation: WriteOperation, words: &str, cause: Cause) -> Cause {
     let blocked = words.contains("BlockPublicPolicy") || words.to_lowercase().contains("public polic");
     let is_named = words.contains(NOT_AUTHORIZED);

@@ -1,4 +1,4 @@
-//! From one change to the policy of its session: the one action on the one resource, and the reads that verify it. No IO.
+//! From one change to the policy of its session: one action on one resource, and the reads that verify it. No IO.
 //!
 //! A session may do what both the role and this policy allow. STS takes 2,048 characters, so nothing is said twice.
 

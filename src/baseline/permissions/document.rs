@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::enforce::Grant;
 use super::{Permission, Resources};
 
 /// The version of the policy language, which is not a date to keep current.
@@ -15,11 +16,11 @@ const VERSION: &str = "2012-10-17";
 #[serde(rename_all = "PascalCase")]
 pub struct PolicyDocument {
     version: &'static str,
-    /// What is allowed.
+    /// What is allowed, and what is denied whatever else is allowed.
     pub statement: Vec<Statement>,
 }
 
-/// One statement, which allows.
+/// One statement.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Statement {
@@ -31,9 +32,9 @@ pub struct Statement {
     pub principal: Option<Value>,
     /// The actions.
     pub action: Vec<&'static str>,
-    /// ARNs with wildcards.
+    /// ARNs with wildcards: one, or a list.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub resource: Option<String>,
+    pub resource: Option<Value>,
     /// Operators, each with keys and values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub condition: BTreeMap<&'static str, Value>,
@@ -52,13 +53,47 @@ pub fn audit_policy(permissions: &[Permission], partition: &str) -> PolicyDocume
                 sid: statement,
                 effect: "Allow",
                 action: vec![action],
-                resource: Some(resources.pattern(partition)),
+                resource: Some(resources.pattern(partition).into()),
                 condition: resources.condition(),
                 ..Statement::default()
             }),
         }
     }
     PolicyDocument { version: VERSION, statement: statements }
+}
+
+/// The policy of an enforce role.
+#[must_use]
+pub fn enforce_policy(grants: &[Grant]) -> PolicyDocument {
+    let statement = |grant: &Grant| Statement {
+        sid: grant.statement,
+        effect: if grant.allows { "Allow" } else { "Deny" },
+        action: grant.actions.clone(),
+        resource: Some(one_or_all(&grant.resources)),
+        condition: grant.condition.clone(),
+        ..Statement::default()
+    };
+    PolicyDocument { version: VERSION, statement: grants.iter().map(statement).collect() }
+}
+
+/// The policy of the operator's own identity: to assume these roles, and nothing else.
+#[must_use]
+pub fn operator_policy(role_arns: &[String]) -> PolicyDocument {
+    let statement = Statement {
+        sid: "AssumeRoles",
+        effect: "Allow",
+        action: vec!["sts:AssumeRole"],
+        resource: Some(one_or_all(role_arns)),
+        ..Statement::default()
+    };
+    PolicyDocument { version: VERSION, statement: vec![statement] }
+}
+
+fn one_or_all(arns: &[String]) -> Value {
+    match arns {
+        [one] => json!(one),
+        all => json!(all),
+    }
 }
 
 /// The trust policy of a role: the operator's identity alone may assume it, with the external id if there is one.
@@ -91,7 +126,7 @@ impl Resources {
     }
 
     /// An ARN of a bucket names no account, so the condition does; the variable keeps the text the same for all.
-    fn condition(self) -> BTreeMap<&'static str, Value> {
+    pub(super) fn condition(self) -> BTreeMap<&'static str, Value> {
         match self {
             Self::Buckets => {
                 BTreeMap::from([("StringEquals", json!({"s3:ResourceAccount": "${aws:PrincipalAccount}"}))])
