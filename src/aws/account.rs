@@ -17,7 +17,9 @@ use super::operation::{GET_CALLER_IDENTITY, Operation};
 use super::report::ReportCache;
 use super::session::{self, Session};
 use crate::api::SecurityGroupRuleValue;
-use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
+use crate::baseline::mfa::{
+    AccountSummary, Administration, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts,
+};
 use crate::baseline::password_policy::PasswordPolicy;
 use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey};
 use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupRule};
@@ -182,6 +184,19 @@ impl Cloud for Account {
 
     async fn managed_policy(&self, _: &str) -> Observed<Option<ManagedPolicy>> {
         Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
+    }
+
+    async fn administration(&self) -> Observed<Administration> {
+        self.read_administration().await.into()
+    }
+
+    async fn simulate(
+        &self,
+        user_arn: &str,
+        actions: &[&str],
+        mfa_present: Option<bool>,
+    ) -> Observed<BTreeMap<String, bool>> {
+        self.read_simulation(user_arn, actions, mfa_present).await.into()
     }
 
     async fn rules_of_groups(

@@ -48,6 +48,7 @@ pub(super) const GET_LOGIN_PROFILE: Operation = Operation::new("iam:GetLoginProf
 pub(super) const LIST_MFA_DEVICES: Operation = Operation::new("iam:ListMFADevices");
 pub(super) const LIST_VIRTUAL_MFA_DEVICES: Operation = Operation::new("iam:ListVirtualMFADevices");
 pub(super) const GET_ACCOUNT_AUTHORIZATION_DETAILS: Operation = Operation::new("iam:GetAccountAuthorizationDetails");
+pub(super) const SIMULATE_PRINCIPAL_POLICY: Operation = Operation::new("iam:SimulatePrincipalPolicy");
 pub(super) const GET_CREDENTIAL_REPORT: Operation = Operation::new("iam:GetCredentialReport");
 pub(super) const GENERATE_CREDENTIAL_REPORT: Operation = Operation::new("iam:GenerateCredentialReport");
 

@@ -128,6 +128,7 @@ impl<'a> Row<'a> {
             },
             password_enabled: self.password_enabled()?,
             password_last_used: self.last_used("password_last_used")?,
+            password_last_changed: self.last_used("password_last_changed")?,
             mfa_active: self.flag("mfa_active")?,
             access_key_active,
             access_key_last_used: later(first, second),

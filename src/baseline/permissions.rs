@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use self::asked::Asked;
 use super::check::Check;
 use crate::api::{
-    Algorithm, AllowedIngress, Controls, MfaControl, PasswordPolicyControl, RootUser, S3Encryption,
+    Algorithm, AllowedIngress, Controls, MfaControl, Mode, PasswordPolicyControl, RootUser, S3Encryption,
     SecurityGroupsControl, UserMfa, UserScope,
 };
 
@@ -25,6 +25,8 @@ pub enum Resources {
     Any,
     /// IAM users.
     Users,
+    /// Managed policies of the account.
+    Policies,
     /// Managed prefix lists: of other accounts too, which share them.
     PrefixLists,
     /// The account's own buckets.
@@ -79,13 +81,17 @@ impl Read {
 pub const FOR_REPORTS: &str = "iam:ListAccountAliases";
 
 /// Every action, in the order of policies: those of one statement follow each other.
-const READS: [Read; 21] = {
-    use Resources::{Any, Buckets, Keys, PrefixLists, Users};
+const READS: [Read; 28] = {
+    use Resources::{Any, Buckets, Keys, Policies, PrefixLists, Users};
     [
         Read::new("Account", FOR_REPORTS, Any, |_| Vec::new()),
         Read::new("Regions", "ec2:DescribeRegions", Any, |asked| [asked.groups(|_| true), asked.s3(|_| true)].concat()),
-        Read::new("PasswordPolicy", "iam:GetAccountPasswordPolicy", Any, Asked::password_policy),
-        Read::new("Mfa", "iam:GetAccountSummary", Any, |asked| asked.root(|check| check != Check::RootUserUnused)),
+        Read::new("PasswordPolicy", "iam:GetAccountPasswordPolicy", Any, |asked| {
+            [asked.password_policy(), asked.users_to_deny()].concat()
+        }),
+        Read::new("Mfa", "iam:GetAccountSummary", Any, |asked| {
+            [asked.root(|check| check != Check::RootUserUnused), asked.users_to_deny()].concat()
+        }),
         Read::new("Mfa", "iam:ListVirtualMFADevices", Any, |asked| {
             asked.root(|check| check == Check::RootUserHardwareMfa)
         }),
@@ -93,12 +99,20 @@ const READS: [Read; 21] = {
         Read::new("Mfa", "iam:GetCredentialReport", Any, Asked::report),
         Read::new("Mfa", "iam:ListUsers", Any, |asked| asked.users(|_| true)),
         Read::new("Mfa", "iam:GetAccountAuthorizationDetails", Any, |asked| {
-            asked.users(|users| users.scope == UserScope::PrivilegedUsers)
+            distinct([asked.users(|users| users.scope == UserScope::PrivilegedUsers), asked.users_to_deny()].concat())
         }),
         Read::new("MfaUsers", "iam:ListMFADevices", Users, |asked| asked.users(|_| true)),
         Read::new("MfaUsers", "iam:GetLoginProfile", Users, |asked| {
-            asked.users(|users| users.scope == UserScope::ConsoleUsers)
+            distinct([asked.users(|users| users.scope == UserScope::ConsoleUsers), asked.users_to_deny()].concat())
         }),
+        // What decides whether a user may be denied.
+        Read::new("MfaUsers", "iam:ListAccessKeys", Users, Asked::users_to_deny),
+        Read::new("MfaUsers", "iam:ListServiceSpecificCredentials", Users, Asked::users_to_deny),
+        Read::new("MfaUsers", "iam:ListSigningCertificates", Users, Asked::users_to_deny),
+        Read::new("MfaUsers", "iam:ListAttachedUserPolicies", Users, Asked::users_to_deny),
+        Read::new("MfaUsers", "iam:SimulatePrincipalPolicy", Users, Asked::users_to_deny),
+        Read::new("MfaPolicies", "iam:GetPolicy", Policies, Asked::users_to_deny),
+        Read::new("MfaPolicies", "iam:GetPolicyVersion", Policies, Asked::users_to_deny),
         Read::new("SecurityGroups", "ec2:DescribeSecurityGroupRules", Any, |asked| asked.groups(|_| true)),
         Read::new("SecurityGroups", "ec2:DescribeSecurityGroups", Any, Asked::groups_by_name),
         // How bad a failure is hangs on it.
@@ -118,6 +132,13 @@ const READS: [Read; 21] = {
         }),
     ]
 };
+
+/// Each check once, in the order of reports.
+fn distinct(mut checks: Vec<Check>) -> Vec<Check> {
+    checks.sort_unstable();
+    checks.dedup();
+    checks
+}
 
 /// The read actions that the audit of an account by these controls needs, in a stable order; none, where they ask for
 /// nothing. What the operator's own identity needs (`sts:AssumeRole`) is not among them.
@@ -172,7 +193,8 @@ fn everything(scope: UserScope) -> Controls {
                 require_unused_for: Some("90d".into()),
             }),
             users: Some(UserMfa { scope, require_phishing_resistant: true, ..UserMfa::default() }),
-            ..MfaControl::default()
+            mode: Some(Mode::Enforce),
+            deny_policy_name: Some("PlumblineRequireMfa".to_owned()),
         }),
         security_groups: Some(SecurityGroupsControl {
             allowed_ingress: Some(vec![AllowedIngress {

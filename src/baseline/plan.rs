@@ -15,7 +15,7 @@ use super::finding::{Finding, Verdict, short_hash};
 use super::history::History;
 use super::remediation::{HoldReason, Remediation};
 use super::{mfa, password_policy, s3_encryption, security_groups};
-use crate::api::{Controls, Mode, OwnerTag, RecordedBaseline};
+use crate::api::{Controls, Mode, OwnerTag, PasswordPolicy, RecordedBaseline};
 
 /// What was observed to judge the account.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -111,6 +111,26 @@ pub fn mode_of(control: Control, ceiling: Mode, controls: &Controls) -> Mode {
     ceiling.under(own)
 }
 
+/// The same controls, each with the mode that it has under the baseline's.
+#[must_use]
+pub fn effective(ceiling: Mode, controls: &Controls) -> Controls {
+    let mode = |control| Some(mode_of(control, ceiling, controls));
+    let Controls { mut password_policy, mut mfa, mut security_groups, mut s3_encryption } = controls.clone();
+    if let Some(own) = &mut password_policy {
+        own.mode = mode(Control::PasswordPolicy);
+    }
+    if let Some(own) = &mut mfa {
+        own.mode = mode(Control::Mfa);
+    }
+    if let Some(own) = &mut security_groups {
+        own.mode = mode(Control::SecurityGroups);
+    }
+    if let Some(own) = &mut s3_encryption {
+        own.mode = mode(Control::S3Encryption);
+    }
+    Controls { password_policy, mfa, security_groups, s3_encryption }
+}
+
 /// Whether any control enforces.
 #[must_use]
 pub fn enforces(ceiling: Mode, controls: &Controls) -> bool {
@@ -162,6 +182,7 @@ pub fn plan(
         changes.extend(planned.changes);
     }
     hold_back(&mut changes, &mut remediations, circumstances);
+    hold_users_until_passwords_expire(&mut changes, &mut remediations);
     // A stable sort: what a control wants in an order (add before revoke) stays in it.
     changes.sort_by(|a, b| order(a).cmp(&order(b)));
     let account_id = &circumstances.account.account_id;
@@ -241,6 +262,30 @@ fn hold_back(
             });
         }
     }
+}
+
+/// A lower age expires passwords, and whose password has expired must not be denied: who that is can be told only after
+/// the age is in force. So users wait until the account was judged again under it.
+fn hold_users_until_passwords_expire(changes: &mut Vec<Change>, remediations: &mut BTreeMap<String, Remediation>) {
+    let lowers_age = |change: &Change| match &change.action {
+        Action::PasswordPolicy(policy) => {
+            let age = |policy: &Option<PasswordPolicy>| policy.as_ref().and_then(|policy| policy.max_password_age);
+            age(&policy.after).is_some() && age(&policy.before) != age(&policy.after)
+        }
+        Action::UserPolicy(_)
+        | Action::SecurityGroupRule(_)
+        | Action::BucketEncryption(_)
+        | Action::BucketPolicy(_) => false,
+    };
+    if !changes.iter().any(lowers_age) {
+        return;
+    }
+    let is_user = |change: &Change| matches!(change.action, Action::UserPolicy(_));
+    for answered in changes.iter().filter(|change| is_user(change)).flat_map(|change| &change.answers) {
+        let message = "the age of passwords is set first: whose password it expires must not be denied";
+        remediations.insert(answered.id.clone(), Remediation::held(HoldReason::PasswordMustChange, message));
+    }
+    changes.retain(|change| !is_user(change));
 }
 
 /// What opens no risk first: encryption and transport, then the password policy, then openings, users last. Within one

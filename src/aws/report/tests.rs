@@ -44,9 +44,16 @@ fn rows_are_read_by_the_names_of_the_columns() {
     assert_eq!(alice.user, "alice");
     assert_eq!(alice.created_at, Some("2025-05-05T05:05:05Z".parse().unwrap()));
     assert_eq!((alice.password_enabled, alice.mfa_active), (PasswordEnabled::Yes, false));
-    assert_eq!(alice.password_last_used, LastUsed::Never);
+    assert_eq!((alice.password_last_used, alice.password_last_changed), (LastUsed::Never, LastUsed::Never));
     assert!(alice.access_key_active);
     assert_eq!(alice.access_key_last_used, LastUsed::At("2026-02-01T00:00:00Z".parse().unwrap()));
+}
+
+#[test]
+fn pw_06_a_row_tells_when_the_password_was_last_changed() {
+    let alice = ALICE.replacen("N/A", "2026-03-01T00:00:00+00:00", 1);
+    let report = parse(format!("{HEADER}\n{alice}\n").as_bytes()).unwrap();
+    assert_eq!(report.users[0].password_last_changed, LastUsed::At("2026-03-01T00:00:00Z".parse().unwrap()));
 }
 
 #[test]

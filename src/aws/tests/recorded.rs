@@ -16,14 +16,15 @@ const EVERYTHING: &str =
 const DENIES_PLAIN_HTTP: &str = r#"{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "s3:*",
     "Resource": ["arn:aws:s3:::safe", "arn:aws:s3:::safe/*"],
     "Condition": {"Bool": {"aws:SecureTransport": "false"}}}}"#;
-const REPORT: &str = "user,arn,user_creation_time,password_enabled,password_last_used,mfa_active,access_key_1_active,\
-    access_key_1_last_used_date,access_key_2_active,access_key_2_last_used_date\n\
-    <root_account>,arn:aws:iam::222222222222:root,2020-01-01T00:00:00+00:00,true,2021-01-01T00:00:00+00:00,true,\
-    false,N/A,false,N/A\n\
-    alice,arn:aws:iam::222222222222:user/alice,2026-01-01T00:00:00+00:00,true,no_information,true,false,N/A,false,N/A\n\
-    carol,arn:aws:iam::222222222222:user/carol,2026-01-01T00:00:00+00:00,true,no_information,false,\
-    false,N/A,false,N/A\n\
-    deploy,arn:aws:iam::222222222222:user/deploy,2026-01-01T00:00:00+00:00,false,N/A,false,true,N/A,false,N/A\n";
+const REPORT: &str = "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,mfa_active,\
+    access_key_1_active,access_key_1_last_used_date,access_key_2_active,access_key_2_last_used_date\n\
+    <root_account>,arn:aws:iam::222222222222:root,2020-01-01T00:00:00+00:00,true,2021-01-01T00:00:00+00:00,\
+    2020-01-01T00:00:00+00:00,true,false,N/A,false,N/A\n\
+    alice,arn:aws:iam::222222222222:user/alice,2026-01-01T00:00:00+00:00,true,no_information,\
+    2026-01-01T00:00:00+00:00,true,false,N/A,false,N/A\n\
+    carol,arn:aws:iam::222222222222:user/carol,2026-01-01T00:00:00+00:00,true,no_information,\
+    2026-01-01T00:00:00+00:00,false,false,N/A,false,N/A\n\
+    deploy,arn:aws:iam::222222222222:user/deploy,2026-01-01T00:00:00+00:00,false,N/A,N/A,false,true,N/A,false,N/A\n";
 
 /// The operation that a request asks for, as [`Operation`](crate::aws::operation::Operation) names it.
 pub(super) fn name(request: &Request) -> String {

@@ -84,6 +84,7 @@ mod tests {
                 created_at: created,
                 password_enabled: enabled,
                 password_last_used: password,
+                password_last_changed: password,
                 mfa_active: mfa,
                 access_key_active: false,
                 access_key_last_used: key,
@@ -123,6 +124,7 @@ mod tests {
                 root_password_present: password,
                 root_access_keys_present: keys,
                 root_signing_certificates_present: certificates,
+                attached_policies_per_user_quota: None,
             },
         )
     }

@@ -1,5 +1,9 @@
 //! What is known of one user from direct reads, and whether such a user may be denied everything without MFA. No IO.
 
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
 use crate::baseline::remediation::HoldReason;
 
 /// A user as AWS's API shows it now: nothing here comes from the credential report.
@@ -31,6 +35,18 @@ pub struct ManagedPolicy {
     pub version_id: String,
     /// The default version's document, decoded.
     pub document: String,
+}
+
+impl ManagedPolicy {
+    /// SHA-256 of the document as AWS returns it, decoded, in hexadecimal: what a record keeps of it.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        Sha256::digest(self.document.as_bytes()).iter().fold(String::with_capacity(64), |mut text, byte| {
+            // To write to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
 }
 
 impl UserFacts {

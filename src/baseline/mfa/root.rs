@@ -178,6 +178,7 @@ mod tests {
             root_password_present: Some(true),
             root_access_keys_present: false,
             root_signing_certificates_present: false,
+            attached_policies_per_user_quota: None,
         };
         change(&mut summary);
         summary
@@ -190,6 +191,7 @@ mod tests {
             created_at: Some(Timestamp::UNIX_EPOCH),
             password_enabled: PasswordEnabled::NotSupported,
             password_last_used: LastUsed::Never,
+            password_last_changed: LastUsed::Never,
             mfa_active: false,
             access_key_active: false,
             access_key_last_used: LastUsed::Never,

@@ -1,6 +1,6 @@
 //! From the desired controls to the checks that they ask for, and which of these need a read. No IO.
 
-use crate::api::{Controls, MfaControl, RootUser, SecurityGroupsControl, UserMfa};
+use crate::api::{Controls, MfaControl, Mode, RootUser, SecurityGroupsControl, UserMfa};
 use crate::baseline::account::AccountIdentity;
 use crate::baseline::check::Check;
 use crate::baseline::mfa::Needs;
@@ -53,6 +53,13 @@ impl Asked {
         some([(true, Check::UserMfa), (users.require_phishing_resistant, Check::UserPhishingResistantMfa)])
     }
 
+    /// The check of users that enforcement answers by denying them, where it does.
+    pub(super) fn users_to_deny(&self) -> Vec<Check> {
+        let enforces = |mfa: &&MfaControl| mfa.mode == Some(Mode::Enforce) && mfa.deny_policy_name.is_some();
+        let denies = self.controls.mfa.as_ref().filter(enforces).is_some();
+        self.users(|_| denies).into_iter().filter(|check| *check == Check::UserMfa).collect()
+    }
+
     /// What the part of the MFA control that concerns root, or users, needs alone.
     fn mfa_needs(&self, root_user: Option<&RootUser>, users: Option<&UserMfa>) -> Needs {
         let control = MfaControl { root_user: root_user.cloned(), users: users.cloned(), ..MfaControl::default() };
@@ -74,7 +81,9 @@ impl Asked {
     }
 
     pub(super) fn report(&self) -> Vec<Check> {
-        [self.root_by_report(), self.users(|users| self.mfa_needs(None, Some(users)).report)].concat()
+        let users = self.users(|users| self.mfa_needs(None, Some(users)).report);
+        let to_deny = self.users_to_deny().into_iter().filter(|check| !users.contains(check)).collect();
+        [self.root_by_report(), users.clone(), to_deny].concat()
     }
 
     pub(super) fn groups(&self, needs_it: impl Fn(&SecurityGroupsControl) -> bool) -> Vec<Check> {

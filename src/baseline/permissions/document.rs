@@ -83,6 +83,7 @@ impl Resources {
         match self {
             Self::Any => "*".to_owned(),
             Self::Users => format!("arn:{partition}:iam::*:user/*"),
+            Self::Policies => format!("arn:{partition}:iam::*:policy/*"),
             Self::PrefixLists => format!("arn:{partition}:ec2:*:*:prefix-list/*"),
             Self::Buckets => format!("arn:{partition}:s3:::*"),
             Self::Keys => format!("arn:{partition}:kms:*:*:key/*"),
@@ -95,7 +96,7 @@ impl Resources {
             Self::Buckets => {
                 BTreeMap::from([("StringEquals", json!({"s3:ResourceAccount": "${aws:PrincipalAccount}"}))])
             }
-            Self::Any | Self::Users | Self::PrefixLists | Self::Keys => BTreeMap::new(),
+            Self::Any | Self::Users | Self::Policies | Self::PrefixLists | Self::Keys => BTreeMap::new(),
         }
     }
 }
