@@ -15,7 +15,9 @@ use super::finding::{Finding, Verdict, short_hash};
 use super::history::History;
 use super::remediation::{HoldReason, Remediation};
 use super::{mfa, password_policy, s3_encryption, security_groups};
-use crate::api::{Controls, Mode, OwnerTag, PasswordPolicy, RecordedBaseline};
+use crate::api::{Controls, Mode, OwnerTag, RecordedBaseline};
+
+mod wait;
 
 /// What was observed to judge the account.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -182,7 +184,7 @@ pub fn plan(
         changes.extend(planned.changes);
     }
     hold_back(&mut changes, &mut remediations, circumstances);
-    hold_users_until_passwords_expire(&mut changes, &mut remediations);
+    wait::for_password_age(&mut changes, &mut remediations);
     // A stable sort: what a control wants in an order (add before revoke) stays in it.
     changes.sort_by(|a, b| order(a).cmp(&order(b)));
     let account_id = &circumstances.account.account_id;
@@ -262,30 +264,6 @@ fn hold_back(
             });
         }
     }
-}
-
-/// A lower age expires passwords, and whose password has expired must not be denied: who that is can be told only after
-/// the age is in force. So users wait until the account was judged again under it.
-fn hold_users_until_passwords_expire(changes: &mut Vec<Change>, remediations: &mut BTreeMap<String, Remediation>) {
-    let lowers_age = |change: &Change| match &change.action {
-        Action::PasswordPolicy(policy) => {
-            let age = |policy: &Option<PasswordPolicy>| policy.as_ref().and_then(|policy| policy.max_password_age);
-            age(&policy.after).is_some() && age(&policy.before) != age(&policy.after)
-        }
-        Action::UserPolicy(_)
-        | Action::SecurityGroupRule(_)
-        | Action::BucketEncryption(_)
-        | Action::BucketPolicy(_) => false,
-    };
-    if !changes.iter().any(lowers_age) {
-        return;
-    }
-    let is_user = |change: &Change| matches!(change.action, Action::UserPolicy(_));
-    for answered in changes.iter().filter(|change| is_user(change)).flat_map(|change| &change.answers) {
-        let message = "the age of passwords is set first: whose password it expires must not be denied";
-        remediations.insert(answered.id.clone(), Remediation::held(HoldReason::PasswordMustChange, message));
-    }
-    changes.retain(|change| !is_user(change));
 }
 
 /// What opens no risk first: encryption and transport, then the password policy, then openings, users last. Within one

@@ -6,7 +6,7 @@
 //!
 //! 1. break-glass users, then users through whom the operator itself comes;
 //! 2. the policy cannot be read, or does not exist;
-//! 3. the user cannot be read, has no console password any more, or has a device by now;
+//! 3. the user cannot be read, has no console password, or has a device by now;
 //! 4. (`Manual`) the policy is attached already: the user has to enrol, and nothing is to be changed;
 //! 5. the policy is unsafe;
 //! 6. the grace period;
@@ -160,7 +160,7 @@ impl Case<'_> {
         let judged = deny_policy::judge(&policy.document);
         let facts = self.facts(user)?;
         if facts.attached_policies.contains(&policy_arn) {
-            return Err(attached(&policy_arn, user, judged.as_ref()));
+            return Err(attached(&policy_arn, facts, user, judged.as_ref()));
         }
         let deny = judged.map_err(|gap| {
             let message = format!("{} must not be attached: {gap}", policy_name(&policy_arn));
@@ -227,11 +227,20 @@ impl Case<'_> {
 }
 
 /// The user is denied already: nothing is to be changed, and what is amiss only people can put right.
-fn attached(policy_arn: &str, user: &IamUser, judged: Result<&DenyPolicy, &deny_policy::Gap>) -> Remediation {
+fn attached(
+    policy_arn: &str,
+    facts: &UserFacts,
+    user: &IamUser,
+    judged: Result<&DenyPolicy, &deny_policy::Gap>,
+) -> Remediation {
     let (policy, name) = (policy_name(policy_arn), &user.name);
     Remediation::Manual(match judged {
-        Ok(_) => format!("{policy} is attached: {name} signs in and enrols an MFA device"),
         Err(gap) => format!("{policy} is attached to {name} and has become unsafe: {gap}; correct it or detach it"),
+        Ok(deny) if facts.password_reset_required && !deny.leaves_password_change_open => format!(
+            "{policy} is attached and denies {name} the change of password that the next sign-in demands: give {name} \
+             a password that need not be changed"
+        ),
+        Ok(_) => format!("{policy} is attached: {name} signs in and enrols an MFA device"),
     })
 }
 
