@@ -16,6 +16,7 @@ mod report;
 mod s3;
 mod session;
 mod settings;
+mod simulate;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -182,6 +182,10 @@ impl Cloud for Account {
         Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
     }
 
+    async fn may_change_password(&self, user_arn: &str) -> Observed<bool> {
+        self.simulate_password_change(user_arn).await.into()
+    }
+
     async fn managed_policy(&self, _: &str) -> Observed<Option<ManagedPolicy>> {
         Observed::Unknown(Cause::new(CauseClass::NotAvailable, "not built yet"))
     }

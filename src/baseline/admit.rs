@@ -5,6 +5,7 @@
 
 mod window;
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -150,13 +151,17 @@ pub fn admit(plan: &Plan, terms: &Terms<'_>) -> Admission {
         }
     }
     let allowance = allowance(terms);
+    let uncovered = plan.changes.len().saturating_sub(covered.len());
     let waiting = covered.len().saturating_sub(allowance.now);
     let start = covered.into_iter().take(allowance.now).collect();
-    let block = (waiting > 0).then(|| {
+    let block = if waiting > 0 {
         let until = allowance.next.map_or_else(String::new, |at| format!(" until {at}"));
-        let message = format!("{waiting} changes wait{until}: {}", allowance.why);
-        block(BlockReason::ChangeBudgetExhausted, message, allowance.next)
-    });
+        let waiting = if waiting == 1 { "1 change waits".to_owned() } else { format!("{waiting} changes wait") };
+        let message = format!("{waiting}{until}: {}", allowance.why);
+        Some(block(BlockReason::ChangeBudgetExhausted, message, allowance.next))
+    } else {
+        (uncovered > 0).then(|| unapproved(digest, &format!("the approval covers all but {uncovered} of its changes")))
+    };
     Admission { start, block, approval }
 }
 
@@ -177,13 +182,13 @@ fn standing_block(terms: &Terms<'_>) -> Option<Block> {
     } else if let Some(record) = terms.history.unsettled().next() {
         let message = format!("what became of ChangeRecord {} is not known yet: it is settled first", record.name);
         Some(block(BlockReason::Unsettled, message, None))
-    } else if failures.len() >= FAILURES {
+    } else if failures.len() >= FAILURES || failures.iter().any(|record| record.read_back_failed()) {
         let last = failures.iter().max_by_key(|record| record.claimed_at);
         let why = last.and_then(|record| record.settled.as_ref()).map_or("", |settled| settled.message.as_str());
+        let failed = if failures.len() == 1 { "1 change" } else { &format!("{} changes", failures.len()) };
         let message = format!(
-            "{} changes failed, the last one because {why}; edit the spec, or set the annotation \
-             plumbline.dev/requestedAt, to go on",
-            failures.len()
+            "{failed} failed, the last one because {why}; edit the spec, or set the annotation \
+             plumbline.dev/requestedAt, to go on"
         );
         Some(block(BlockReason::TooManyFailures, message, None))
     } else {
@@ -195,36 +200,42 @@ fn standing_block(terms: &Terms<'_>) -> Option<Block> {
 fn consent(plan: &Plan, digest: &str, terms: &Terms<'_>) -> Result<(Vec<usize>, Option<String>), Block> {
     let size = plan.changes.len();
     let largest = usize::try_from(terms.enforcement.max_plan_size).unwrap_or_default();
-    let needed = match terms.enforcement.approval {
-        ApprovalMode::Always => true,
-        ApprovalMode::WhenOverSize => size > largest,
+    let why = match terms.enforcement.approval {
+        ApprovalMode::Always => Some("every plan needs consent".to_owned()),
+        ApprovalMode::WhenOverSize if size > largest => {
+            Some(format!("it has {size} changes and maxPlanSize is {largest}"))
+        }
+        ApprovalMode::WhenOverSize => None,
     };
     let valid = terms.consents.iter().filter(|consent| terms.now < consent.expires_at);
-    let covers = |consent: &&Consent| -> Vec<usize> {
-        let indexes = plan.meanings.iter().enumerate();
-        match &consent.used {
-            // Used once: what was made under it, or again since, needs new consent.
-            Some((since, meanings)) => indexes
-                .filter(|(_, meaning)| meanings.contains(*meaning) && !made_since(terms.history, meaning, *since))
-                .map(|(index, _)| index)
-                .collect(),
-            None if consent.digest == digest => indexes.map(|(index, _)| index).collect(),
-            None => Vec::new(),
+    let best = valid.map(|consent| (covers(consent, plan, digest, terms), consent));
+    let best = best.max_by_key(|(covered, _)| covered.len()).filter(|(covered, _)| !covered.is_empty());
+    match (best, why) {
+        // Where none is needed, one that covers the whole is named all the same.
+        (Some((covered, consent)), Some(_)) => Ok((covered, Some(consent.name.clone()))),
+        (best, None) => {
+            let whole = best.filter(|(covered, _)| covered.len() == size);
+            Ok(((0..size).collect(), whole.map(|(_, consent)| consent.name.clone())))
         }
-    };
-    let best = valid.map(|consent| (covers(&consent), consent)).max_by_key(|(covered, _)| covered.len());
-    match best {
-        Some((covered, consent)) if !covered.is_empty() => Ok((covered, Some(consent.name.clone()))),
-        _ if !needed => Ok(((0..size).collect(), None)),
-        _ => {
-            let why = match terms.enforcement.approval {
-                ApprovalMode::Always => "every plan needs consent".to_owned(),
-                ApprovalMode::WhenOverSize => format!("it has {size} changes and maxPlanSize is {largest}"),
-            };
-            let message = format!("plan {digest} waits for a PlanApproval: {why}");
-            Err(block(BlockReason::ApprovalRequired, message, None))
-        }
+        (None, Some(why)) => Err(unapproved(digest, &why)),
     }
+}
+
+/// The changes that a consent covers. Once it is used: those of the plan that it was used for, each once.
+fn covers(consent: &Consent, plan: &Plan, digest: &str, terms: &Terms<'_>) -> Vec<usize> {
+    let indexes = plan.meanings.iter().enumerate();
+    match &consent.used {
+        Some((since, meanings)) => indexes
+            .filter(|(_, meaning)| meanings.contains(*meaning) && !made_since(terms.history, meaning, *since))
+            .map(|(index, _)| index)
+            .collect(),
+        None if consent.digest == digest => indexes.map(|(index, _)| index).collect(),
+        None => Vec::new(),
+    }
+}
+
+fn unapproved(digest: &str, why: &str) -> Block {
+    block(BlockReason::ApprovalRequired, format!("plan {digest} waits for a PlanApproval: {why}"), None)
 }
 
 fn made_since(history: &History, meaning: &str, since: Timestamp) -> bool {
@@ -241,21 +252,27 @@ struct Allowance {
 fn allowance(terms: &Terms<'_>) -> Allowance {
     let rate = usize::try_from(terms.enforcement.max_changes_per_hour).unwrap_or_default();
     let made = terms.history.within_rate_period(terms.now);
-    let (of_account, next_of_account) = left(rate, &made);
-    let (of_operator, next_of_operator) = left(terms.operator_changes_per_hour, terms.operator_changes);
-    if of_account <= of_operator {
-        let why = format!("maxChangesPerHour is {rate}");
-        Allowance { now: of_account, next: next_of_account, why }
-    } else {
-        let why = format!("the operator makes {} changes an hour at most", terms.operator_changes_per_hour);
-        Allowance { now: of_operator, next: next_of_operator, why }
-    }
+    let (of_account, next_of_account) = left(rate, &made, terms.now);
+    let (of_operator, next_of_operator) = left(terms.operator_changes_per_hour, terms.operator_changes, terms.now);
+    let by_account = format!("maxChangesPerHour is {rate}");
+    let by_operator = format!("the operator makes {} changes an hour at most", terms.operator_changes_per_hour);
+    let by_the_operator = match of_account.cmp(&of_operator) {
+        Ordering::Less => false,
+        Ordering::Greater => true,
+        // Both must let the next one through.
+        Ordering::Equal => next_of_operator > next_of_account,
+    };
+    let (next, why) = if by_the_operator { (next_of_operator, by_operator) } else { (next_of_account, by_account) };
+    Allowance { now: of_account.min(of_operator), next, why }
 }
 
 /// How many of a rate are left, and when the next one will be, after those that are left were used now.
-fn left(rate: usize, made: &[Timestamp]) -> (usize, Option<Timestamp>) {
-    let left = rate.saturating_sub(made.len());
-    let oldest_that_counts = made.iter().rev().nth(rate.saturating_sub(1)).or(made.first());
-    let next = oldest_that_counts.and_then(|at| at.checked_add(RATE_PERIOD).ok());
-    (left, next)
+fn left(rate: usize, made: &[Timestamp], now: Timestamp) -> (usize, Option<Timestamp>) {
+    // So many may be within an hour: of those that are, the one whose end makes room for another.
+    let makes_room = made.iter().rev().nth(rate.saturating_sub(1)).or(made.first()).copied().unwrap_or(now);
+    let next = makes_room.checked_add(RATE_PERIOD).ok().filter(|_| rate > 0);
+    (rate.saturating_sub(made.len()), next)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,11 +11,14 @@ use super::check::{Check, Control};
 use super::finding::Finding;
 use super::mfa::UserFacts;
 use crate::api::{
-    BucketEncryption, BucketEncryptionChange, BucketPolicyChange, ChangeRecordSpec, PasswordPolicy,
-    PasswordPolicyChange, RecordedChange, SecurityGroupRuleChange, SecurityGroupRuleValue, UserPolicyChange,
+    BucketEncryption, BucketEncryptionChange, BucketPolicyChange, PasswordPolicy, PasswordPolicyChange, RecordedChange,
+    SecurityGroupRuleChange, SecurityGroupRuleValue, UserPolicyChange,
 };
 
 mod compare;
+mod record;
+
+pub use record::RecordError;
 
 /// What is done to AWS: one call of its API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,20 +126,6 @@ impl From<&Finding> for Answered {
             observed_at: finding.observed_at(),
         }
     }
-}
-
-/// Why a record cannot be read as a change.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
-    /// None or several of the values are set.
-    #[error("the record names {0} values to change, where it must name one")]
-    NotOne(usize),
-    /// The operation or the meaning that the record states is not the one that its values have.
-    #[error("the record's {field} does not follow from its values: it was edited or forged")]
-    Inconsistent {
-        /// The field.
-        field: &'static str,
-    },
 }
 
 impl WriteOperation {
@@ -272,33 +261,7 @@ impl Action {
         }
         recorded
     }
-
-    /// The action that a record holds, if everything else that the record states of it follows from its values.
-    ///
-    /// # Errors
-    ///
-    /// Where the record does not hold exactly one, or states another operation or meaning than that one has.
-    pub fn from_record(record: &ChangeRecordSpec) -> Result<Self, RecordError> {
-        let RecordedChange { password_policy, user_policy, security_group_rule, bucket_encryption, bucket_policy } =
-            record.change.clone();
-        let mut actions: Vec<Self> = [
-            password_policy.map(Self::PasswordPolicy),
-            user_policy.map(Self::UserPolicy),
-            security_group_rule.map(|change| Self::SecurityGroupRule(Box::new(change))),
-            bucket_encryption.map(Self::BucketEncryption),
-            bucket_policy.map(Self::BucketPolicy),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let found = actions.len();
-        let action = actions.pop().filter(|_| found == 1).ok_or(RecordError::NotOne(found))?;
-        if action.operation().name() != record.operation {
-            return Err(RecordError::Inconsistent { field: "operation" });
-        }
-        if action.meaning(record.account_id.as_str(), &record.resource) != record.meaning {
-            return Err(RecordError::Inconsistent { field: "meaning" });
-        }
-        Ok(action)
-    }
 }
+
+#[cfg(test)]
+mod tests;

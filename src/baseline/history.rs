@@ -173,6 +173,12 @@ impl RecordSummary {
         self.settled.as_ref().map(|settled| settled.outcome)
     }
 
+    /// Whether AWS, read back after the call, did not show the new value: nobody knows what it is doing.
+    #[must_use]
+    pub fn read_back_failed(&self) -> bool {
+        self.outcome() == Some(Outcome::Failed)
+    }
+
     /// Whether AWS was changed by it, or may have been.
     #[must_use]
     pub fn counts(&self) -> bool {
@@ -225,17 +231,20 @@ impl History {
     }
 
     /// The latest refusal of an operation for want of a permission, if the baseline has not changed since and nobody
-    /// asked.
+    /// asked. Undos are made by people with rights of their own.
     #[must_use]
     pub fn refusal(&self, operation: &str, baseline: &RecordedBaseline, now: Timestamp) -> Option<&Settled> {
-        let of_now = self.0.iter().filter(|record| record.operation == operation && record.baseline == *baseline);
+        let of_now = self
+            .0
+            .iter()
+            .filter(|record| record.operation == operation && record.baseline == *baseline && !record.is_undo);
         let last = of_now.filter(|record| record.settled.is_some()).max_by_key(|record| record.claimed_at)?;
         last.settled.as_ref().filter(|settled| {
             settled.reason == SettledReason::Denied.as_str() && last.claimed_at.duration_until(now) < REFUSED_FOR
         })
     }
 
-    /// The changes that failed for this spec, since a person last asked.
+    /// The changes that failed for this spec, since a person last asked; undos are not among them.
     #[must_use]
     pub fn failures(&self, baseline: &RecordedBaseline) -> Vec<&RecordSummary> {
         let failed = |record: &&RecordSummary| match &record.settled {
@@ -246,6 +255,9 @@ impl History {
             },
             None => false,
         };
-        self.0.iter().filter(|record| record.baseline == *baseline).filter(failed).collect()
+        self.0.iter().filter(|record| record.baseline == *baseline && !record.is_undo).filter(failed).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,15 @@
-//! The control `passwordPolicy`: what is observed of an account's IAM password policy, and how it is judged. No IO.
+//! The control `passwordPolicy`: what is observed of an account's IAM password policy, how it is judged, and the one
+//! write that brings it to the baseline. No IO.
 
 mod evaluate;
+mod expiry;
 mod plan;
+#[cfg(test)]
+mod testing;
 
 pub use crate::api::PasswordPolicy;
 pub use evaluate::{checks, evaluate};
+pub use expiry::Needs;
 pub use plan::{Evidence, plan};
 
 use super::account::AccountIdentity;

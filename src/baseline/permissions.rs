@@ -1,5 +1,5 @@
-//! From the desired controls to the read actions that judging them takes, each with the resources that it can be scoped
-//! to and the checks that need it. No IO.
+//! From the desired controls to the read actions that judging them takes, and planning where they enforce, each with the
+//! resources that it can be scoped to and the checks that need it. No IO.
 //!
 //! An action is here exactly if the observation of these controls can come to call it, in whatever state the account
 //! is. Where observation and evaluation ask a function what a spec needs, so does this page.
@@ -44,7 +44,7 @@ pub struct Permission {
     pub statement: &'static str,
     /// What it is allowed on.
     pub resources: Resources,
-    /// The checks whose verdicts may hang on it, in the order of reports. None: no verdict does, reports alone do.
+    /// The checks whose verdicts or remediations may hang on it, in the order of reports. None: no verdict does, reports alone do.
     pub checks: Vec<Check>,
 }
 
@@ -110,7 +110,9 @@ const READS: [Read; 28] = {
         Read::new("MfaUsers", "iam:ListServiceSpecificCredentials", Users, Asked::users_to_deny),
         Read::new("MfaUsers", "iam:ListSigningCertificates", Users, Asked::users_to_deny),
         Read::new("MfaUsers", "iam:ListAttachedUserPolicies", Users, Asked::users_to_deny),
-        Read::new("MfaUsers", "iam:SimulatePrincipalPolicy", Users, Asked::users_to_deny),
+        Read::new("MfaUsers", "iam:SimulatePrincipalPolicy", Users, |asked| {
+            [asked.password_age_to_plan(), asked.users_to_deny()].concat()
+        }),
         Read::new("MfaPolicies", "iam:GetPolicy", Policies, Asked::users_to_deny),
         Read::new("MfaPolicies", "iam:GetPolicyVersion", Policies, Asked::users_to_deny),
         Read::new("SecurityGroups", "ec2:DescribeSecurityGroupRules", Any, |asked| asked.groups(|_| true)),
@@ -144,18 +146,28 @@ fn distinct(mut checks: Vec<Check>) -> Vec<Check> {
 /// nothing. What the operator's own identity needs (`sts:AssumeRole`) is not among them.
 #[must_use]
 pub fn needed(controls: &Controls, partition: &str) -> Vec<Permission> {
-    let asked = Asked::of(controls, partition);
+    needed_in(Mode::Audit, controls, partition)
+}
+
+/// The same in a baseline of this mode: controls that enforce need more reads, to plan.
+#[must_use]
+pub fn needed_in(ceiling: Mode, controls: &Controls, partition: &str) -> Vec<Permission> {
+    let asked = Asked::of(ceiling, controls, partition);
     if asked.checks().is_empty() {
         return Vec::new();
     }
     READS.iter().filter_map(|read| read.permission(&asked)).collect()
 }
 
-/// What any of several controls needs.
+/// What any of several baselines needs, each given by its mode and its controls.
 #[must_use]
-pub fn needed_by_any<'a>(controls: impl IntoIterator<Item = &'a Controls>, partition: &str) -> Vec<Permission> {
+pub fn needed_by_any<'a>(
+    baselines: impl IntoIterator<Item = (Mode, &'a Controls)>,
+    partition: &str,
+) -> Vec<Permission> {
     let mut checks: BTreeMap<&'static str, Vec<Check>> = BTreeMap::new();
-    for permission in controls.into_iter().flat_map(|controls| needed(controls, partition)) {
+    let each = baselines.into_iter().flat_map(|(ceiling, controls)| needed_in(ceiling, controls, partition));
+    for permission in each {
         let known = checks.entry(permission.action).or_default();
         known.extend(permission.checks);
         known.sort_unstable();
@@ -165,10 +177,11 @@ pub fn needed_by_any<'a>(controls: impl IntoIterator<Item = &'a Controls>, parti
     READS.iter().filter_map(permission).collect()
 }
 
-/// What the audit can need, whatever the controls ask for.
+/// What audit and plan can need, whatever the controls ask for.
 #[must_use]
 pub fn every_read(partition: &str) -> Vec<Permission> {
-    needed_by_any(&[everything(UserScope::ConsoleUsers), everything(UserScope::PrivilegedUsers)], partition)
+    let scopes = [UserScope::ConsoleUsers, UserScope::PrivilegedUsers].map(everything);
+    needed_by_any(scopes.iter().map(|controls| (Mode::Enforce, controls)), partition)
 }
 
 /// Controls that ask for everything that there is to ask for, of these users.
@@ -193,8 +206,8 @@ fn everything(scope: UserScope) -> Controls {
                 require_unused_for: Some("90d".into()),
             }),
             users: Some(UserMfa { scope, require_phishing_resistant: true, ..UserMfa::default() }),
-            mode: Some(Mode::Enforce),
             deny_policy_name: Some("PlumblineRequireMfa".to_owned()),
+            ..MfaControl::default()
         }),
         security_groups: Some(SecurityGroupsControl {
             allowed_ingress: Some(vec![AllowedIngress {

@@ -15,9 +15,7 @@ use super::finding::{Finding, Verdict, short_hash};
 use super::history::History;
 use super::remediation::{HoldReason, Remediation};
 use super::{mfa, password_policy, s3_encryption, security_groups};
-use crate::api::{Controls, Mode, OwnerTag, RecordedBaseline};
-
-mod wait;
+use crate::api::{Controls, Mode, OwnerTag, PasswordPolicy, PasswordPolicyChange, RecordedBaseline};
 
 /// What was observed to judge the account.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -113,26 +111,6 @@ pub fn mode_of(control: Control, ceiling: Mode, controls: &Controls) -> Mode {
     ceiling.under(own)
 }
 
-/// The same controls, each with the mode that it has under the baseline's.
-#[must_use]
-pub fn effective(ceiling: Mode, controls: &Controls) -> Controls {
-    let mode = |control| Some(mode_of(control, ceiling, controls));
-    let Controls { mut password_policy, mut mfa, mut security_groups, mut s3_encryption } = controls.clone();
-    if let Some(own) = &mut password_policy {
-        own.mode = mode(Control::PasswordPolicy);
-    }
-    if let Some(own) = &mut mfa {
-        own.mode = mode(Control::Mfa);
-    }
-    if let Some(own) = &mut security_groups {
-        own.mode = mode(Control::SecurityGroups);
-    }
-    if let Some(own) = &mut s3_encryption {
-        own.mode = mode(Control::S3Encryption);
-    }
-    Controls { password_policy, mfa, security_groups, s3_encryption }
-}
-
 /// Whether any control enforces.
 #[must_use]
 pub fn enforces(ceiling: Mode, controls: &Controls) -> bool {
@@ -184,12 +162,12 @@ pub fn plan(
         changes.extend(planned.changes);
     }
     hold_back(&mut changes, &mut remediations, circumstances);
-    wait::for_password_age(&mut changes, &mut remediations);
+    wait_for_age(&mut changes, &mut remediations);
     // A stable sort: what a control wants in an order (add before revoke) stays in it.
     changes.sort_by(|a, b| order(a).cmp(&order(b)));
     let account_id = &circumstances.account.account_id;
     let meanings: Vec<String> = changes.iter().map(|change| change.meaning(account_id)).collect();
-    let digest = (!meanings.is_empty()).then(|| short_hash(meanings.iter().map(String::as_str)));
+    let digest = digest(&meanings);
     Plan { changes, remediations, digest, meanings }
 }
 
@@ -227,42 +205,78 @@ fn plan_of(
     planned
 }
 
-/// Takes out what others undo again and again, and what AWS refused a short time ago. Where one of several changes that
-/// answer a finding together goes, all of them go: half of a change is none.
+/// Names the set: the order in which findings came has no part in it.
+fn digest(meanings: &[String]) -> Option<String> {
+    let sorted: BTreeSet<&str> = meanings.iter().map(String::as_str).collect();
+    (!sorted.is_empty()).then(|| short_hash(sorted))
+}
+
+/// Takes out what others undo again and again, and what AWS refused a short time ago.
 fn hold_back(
     changes: &mut Vec<Change>,
     remediations: &mut BTreeMap<String, Remediation>,
     circumstances: &Circumstances,
 ) {
-    let Circumstances { now, account, baseline, history, .. } = circumstances;
-    let mut held: BTreeMap<String, Remediation> = BTreeMap::new();
-    for change in changes.iter() {
-        let operation = change.action.operation();
-        let why = if history.is_contested(&change.target(&account.account_id), *now) {
-            Some(Remediation::held(
+    take_out(changes, remediations, |change| {
+        let Circumstances { now, account, baseline, history, .. } = circumstances;
+        if history.is_contested(&change.target(&account.account_id), *now) {
+            return Some(Remediation::held(
                 HoldReason::Contested,
                 "others have undone this change three times within 14 days: find out who, then edit the spec or except \
                  it",
-            ))
-        } else {
-            history
-                .refusal(operation.name(), baseline, *now)
-                .map(|settled| Remediation::held(HoldReason::MissingPermission, settled.message.clone()))
-        };
-        if let Some(why) = why {
-            held.extend(change.answers.iter().map(|answered| (answered.id.clone(), why.clone())));
+            ));
+        }
+        let refusal = history.refusal(change.action.operation().name(), baseline, *now)?;
+        Some(Remediation::held(HoldReason::MissingPermission, refusal.message.clone()))
+    });
+}
+
+/// Users are denied nothing in the plan that makes passwords expire: whether the two together would lock somebody out
+/// is judged by the age that is in force.
+fn wait_for_age(changes: &mut Vec<Change>, remediations: &mut BTreeMap<String, Remediation>) {
+    let sets_age = changes.iter().any(|change| match &change.action {
+        Action::PasswordPolicy(PasswordPolicyChange { before, after }) => {
+            let age = |policy: &Option<PasswordPolicy>| policy.as_ref().and_then(|policy| policy.max_password_age);
+            age(after).is_some() && age(after) != age(before)
+        }
+        Action::UserPolicy(_)
+        | Action::SecurityGroupRule(_)
+        | Action::BucketEncryption(_)
+        | Action::BucketPolicy(_) => false,
+    });
+    take_out(changes, remediations, |change| {
+        (sets_age && matches!(change.action, Action::UserPolicy(_))).then(|| {
+            let message = "passwords get a maximum age first: whether the user could be locked out is judged once it \
+                           is in force";
+            Remediation::held(HoldReason::NotRead, message)
+        })
+    });
+}
+
+/// Takes changes out and holds what they answer. Where one of several changes that answer a finding together goes, all
+/// of them go, and so on with what those answer: half of a change is none.
+fn take_out(
+    changes: &mut Vec<Change>,
+    remediations: &mut BTreeMap<String, Remediation>,
+    why: impl Fn(&Change) -> Option<Remediation>,
+) {
+    let mut held: BTreeMap<String, Remediation> = BTreeMap::new();
+    loop {
+        let before = changes.len();
+        changes.retain(|change| {
+            let shared = change.answers.iter().find_map(|answered| held.get(&answered.id).cloned());
+            let Some(why) = why(change).or(shared) else { return true };
+            for answered in &change.answers {
+                held.entry(answered.id.clone()).or_insert_with(|| why.clone());
+            }
+            false
+        });
+        if changes.len() == before {
+            break;
         }
     }
-    changes.retain(|change| !change.answers.iter().any(|answered| held.contains_key(&answered.id)));
-    // A finding that shared a change with a held one is not answered by it either.
-    let answered: BTreeSet<&str> =
-        changes.iter().flat_map(|change| &change.answers).map(|answered| answered.id.as_str()).collect();
-    for (id, remediation) in remediations.iter_mut() {
-        if let (Remediation::Automatic(_), false) = (&*remediation, answered.contains(id.as_str())) {
-            *remediation = held.get(id).cloned().unwrap_or_else(|| {
-                Remediation::held(HoldReason::Contested, "the change that would answer it is held for another finding")
-            });
-        }
+    for (id, why) in held {
+        remediations.insert(id, why);
     }
 }
 
@@ -278,3 +292,6 @@ fn order(change: &Change) -> (u8, &str, &str) {
     };
     (rank, change.action.region().unwrap_or_default(), &change.resource)
 }
+
+#[cfg(test)]
+mod tests;

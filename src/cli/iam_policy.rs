@@ -12,9 +12,8 @@ use super::preset::Preset;
 use super::validate::{names, report, tell_ignored};
 use super::{CliError, Exit};
 use crate::baseline::permissions::{
-    FOR_REPORTS, Permission, audit_policy, every_read, needed, needed_by_any, trust_policy,
+    FOR_REPORTS, Permission, audit_policy, every_read, needed_by_any, needed_in, trust_policy,
 };
-use crate::baseline::plan::effective;
 use crate::manifests::load;
 use crate::validate::Validation;
 
@@ -110,7 +109,7 @@ fn audit(args: &AuditPolicyArgs, out: &mut impl Write) -> Result<Exit, CliError>
 fn permissions(args: &AuditPolicyArgs) -> Result<Option<Vec<Permission>>, CliError> {
     if let Some(preset) = args.preset {
         let baseline = preset.baseline()?.ok_or(CliError::Preset(preset.name()))?;
-        return Ok(Some(needed(&effective(baseline.spec.mode, &baseline.spec.controls), &args.partition)));
+        return Ok(Some(needed_in(baseline.spec.mode, &baseline.spec.controls, &args.partition)));
     }
     if args.filename.is_empty() {
         return Ok(Some(every_read(&args.partition)));
@@ -128,8 +127,7 @@ fn permissions(args: &AuditPolicyArgs) -> Result<Option<Vec<Permission>>, CliErr
         return Err(CliError::NoBaseline(names(&args.filename)));
     }
     let specs = objects.baselines.iter().map(|baseline| &baseline.object.spec);
-    let controls: Vec<_> = specs.map(|spec| effective(spec.mode, &spec.controls)).collect();
-    Ok(Some(needed_by_any(&controls, &args.partition)))
+    Ok(Some(needed_by_any(specs.map(|spec| (spec.mode, &spec.controls)), &args.partition)))
 }
 
 fn json(document: &impl Serialize, out: &mut impl Write) -> Result<Exit, CliError> {

@@ -56,6 +56,8 @@ pub(crate) struct FakeCloud {
     pub(crate) root_has_virtual_mfa: Option<Observed<bool>>,
     pub(crate) administrators: Option<Observed<BTreeSet<String>>>,
     pub(crate) user_facts: BTreeMap<String, Observed<Option<UserFacts>>>,
+    /// By ARN.
+    pub(crate) password_changes: BTreeMap<String, Observed<bool>>,
     pub(crate) managed_policies: BTreeMap<String, Observed<Option<ManagedPolicy>>>,
     pub(crate) administration: Option<Observed<Administration>>,
     /// By the user's ARN: what the user may do, whether MFA is present or not.
@@ -151,6 +153,11 @@ impl Cloud for FakeCloud {
     async fn user_facts(&self, user: &IamUser) -> Observed<Option<UserFacts>> {
         self.log(format!("UserFacts {}", user.name));
         answer(self.user_facts.get(&user.name))
+    }
+
+    async fn may_change_password(&self, user_arn: &str) -> Observed<bool> {
+        self.log(format!("SimulatePrincipalPolicy {user_arn}"));
+        answer(self.password_changes.get(user_arn))
     }
 
     async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>> {

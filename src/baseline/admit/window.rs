@@ -17,8 +17,8 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 pub(super) fn open(windows: &[Window], now: Timestamp) -> Result<bool, String> {
     let mut is_open = false;
     for window in windows {
-        // It may have opened yesterday.
-        for opening in openings(window, now, -1..=0)? {
+        // It may have opened yesterday, or the day before where the clock of yesterday was put forward.
+        for opening in openings(window, now, -2..=0)? {
             let length = length(window)?;
             let ends = opening.checked_add(length).unwrap_or(Timestamp::MAX);
             is_open |= opening <= now && now < ends;
@@ -39,8 +39,8 @@ fn length(window: &Window) -> Result<SignedDuration, String> {
     Ok(length.min(LONGEST))
 }
 
-/// The moments at which the window opens on days around today. A time that a change of the clock skips is the moment
-/// of the change.
+/// The moments at which the window opens on days around today. A time that a change of the clock skips comes as much
+/// later as the clock is put forward; of a time that comes twice, the first counts.
 fn openings(window: &Window, now: Timestamp, days: std::ops::RangeInclusive<i32>) -> Result<Vec<Timestamp>, String> {
     let zone = TimeZone::get(window.time_zone.as_str())
         .map_err(|_| format!("the window's timeZone {} is not known", window.time_zone))?;
@@ -67,3 +67,6 @@ fn weekday(day: Day) -> Weekday {
         Day::Sun => Weekday::Sunday,
     }
 }
+
+#[cfg(test)]
+mod tests;

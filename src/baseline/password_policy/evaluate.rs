@@ -8,10 +8,11 @@ use crate::baseline::check::Check;
 use crate::baseline::finding::{Finding, Subject};
 
 /// AWS's policy for accounts without one of their own, as far as it can be compared field by field: its "three of four
-/// character types" demands no single one of them.
+/// character types" demands no single one of them. It lets nobody change a password: only a policy of the account's own
+/// grants that.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_passwords_account-policy.html>
-const AWS_DEFAULT: PasswordPolicy = PasswordPolicy {
+pub(super) const AWS_DEFAULT: PasswordPolicy = PasswordPolicy {
     minimum_password_length: 8,
     require_symbols: false,
     require_numbers: false,
@@ -149,31 +150,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::baseline::{AccountIdentity, Cause, CauseClass, Observed, Verdict};
-
-    fn desired(yaml: &str) -> PasswordPolicyControl {
-        serde_saphyr::from_str(yaml).unwrap()
-    }
+    use crate::baseline::password_policy::testing::{any_policy, any_spec, desired, own, snapshot};
+    use crate::baseline::{Cause, CauseClass, Observed, Verdict};
 
     fn judged(yaml: &str, policy: impl Into<Option<PasswordPolicy>>) -> Vec<Finding> {
         let policy = Observed::complete(policy.into(), Timestamp::UNIX_EPOCH);
         evaluate(&desired(yaml), &snapshot(policy))
     }
 
-    fn snapshot(policy: Observed<Option<PasswordPolicy>>) -> Snapshot {
-        let caller = "arn:aws:sts::222222222222:assumed-role/PlumblineAudit/plumbline";
-        Snapshot { account: AccountIdentity::from_caller("222222222222", caller).unwrap(), policy }
-    }
-
     fn only(findings: &[Finding]) -> &Finding {
         assert_eq!(findings.len(), 1, "{findings:#?}");
         &findings[0]
-    }
-
-    fn own(change: impl FnOnce(&mut PasswordPolicy)) -> PasswordPolicy {
-        let mut policy = AWS_DEFAULT;
-        change(&mut policy);
-        policy
     }
 
     #[test]
@@ -254,36 +241,6 @@ mod tests {
             let policy = own(|p| p.allow_users_to_change_password = allowed);
             assert_eq!(only(&judged("{maxPasswordAge: 90}", policy)).verdict(), Verdict::Fail);
         }
-    }
-
-    fn any_policy() -> impl Strategy<Value = PasswordPolicy> {
-        let numbers = (0..130, prop::option::of(1..1096), prop::option::of(1..25));
-        (numbers, any::<[bool; 6]>()).prop_map(|((length, age, reuse), flags)| PasswordPolicy {
-            minimum_password_length: length,
-            require_symbols: flags[0],
-            require_numbers: flags[1],
-            require_uppercase_characters: flags[2],
-            require_lowercase_characters: flags[3],
-            allow_users_to_change_password: flags[4],
-            max_password_age: age,
-            password_reuse_prevention: reuse,
-            hard_expiry: flags[5],
-        })
-    }
-
-    fn any_spec() -> impl Strategy<Value = PasswordPolicyControl> {
-        let numbers = (prop::option::of(6..129), prop::option::of(1..1096), prop::option::of(1..25));
-        (numbers, any::<[bool; 5]>()).prop_map(|((length, age, reuse), flags)| PasswordPolicyControl {
-            minimum_password_length: length,
-            require_uppercase_characters: flags[0],
-            require_lowercase_characters: flags[1],
-            require_numbers: flags[2],
-            require_symbols: flags[3],
-            password_reuse_prevention: reuse,
-            max_password_age: age,
-            allow_users_to_change_password: flags[4],
-            ..PasswordPolicyControl::default()
-        })
     }
 
     /// The stricter of two of everything.

@@ -2,23 +2,27 @@
 
 use crate::api::{Controls, MfaControl, Mode, RootUser, SecurityGroupsControl, UserMfa};
 use crate::baseline::account::AccountIdentity;
-use crate::baseline::check::Check;
+use crate::baseline::check::{Check, Control};
 use crate::baseline::mfa::Needs;
 use crate::baseline::password_policy;
+use crate::baseline::plan::mode_of;
 use crate::baseline::s3_encryption::Demand;
 
 /// What controls ask for, as checks.
 pub(super) struct Asked {
     controls: Controls,
+    /// The mode of the baseline.
+    ceiling: Mode,
     /// An account in the partition: observation asks by its identity too.
     account: AccountIdentity,
 }
 
 impl Asked {
-    pub(super) fn of(controls: &Controls, partition: &str) -> Self {
+    pub(super) fn of(ceiling: Mode, controls: &Controls, partition: &str) -> Self {
         let (account_id, caller_arn) = (String::new(), String::new());
         Self {
             controls: controls.clone(),
+            ceiling,
             account: AccountIdentity { account_id, partition: partition.to_owned(), caller_arn },
         }
     }
@@ -30,6 +34,14 @@ impl Asked {
 
     pub(super) fn password_policy(&self) -> Vec<Check> {
         self.controls.password_policy.as_ref().map(password_policy::checks).unwrap_or_default()
+    }
+
+    /// The age of passwords, where it is asked for and enforced: who would be stranded is read first.
+    pub(super) fn password_age_to_plan(&self) -> Vec<Check> {
+        if mode_of(Control::PasswordPolicy, self.ceiling, &self.controls) == Mode::Audit {
+            return Vec::new();
+        }
+        self.password_policy().into_iter().filter(|check| *check == Check::MaxPasswordAge).collect()
     }
 
     pub(super) fn root(&self, needs_it: impl Fn(Check) -> bool) -> Vec<Check> {
@@ -55,9 +67,9 @@ impl Asked {
 
     /// The check of users that enforcement answers by denying them, where it does.
     pub(super) fn users_to_deny(&self) -> Vec<Check> {
-        let enforces = |mfa: &&MfaControl| mfa.mode == Some(Mode::Enforce) && mfa.deny_policy_name.is_some();
-        let denies = self.controls.mfa.as_ref().filter(enforces).is_some();
-        self.users(|_| denies).into_iter().filter(|check| *check == Check::UserMfa).collect()
+        let enforces = mode_of(Control::Mfa, self.ceiling, &self.controls) == Mode::Enforce;
+        let names_policy = self.controls.mfa.as_ref().is_some_and(|mfa| mfa.deny_policy_name.is_some());
+        self.users(|_| enforces && names_policy).into_iter().filter(|check| *check == Check::UserMfa).collect()
     }
 
     /// What the part of the MFA control that concerns root, or users, needs alone.
@@ -83,7 +95,7 @@ impl Asked {
     pub(super) fn report(&self) -> Vec<Check> {
         let users = self.users(|users| self.mfa_needs(None, Some(users)).report);
         let to_deny = self.users_to_deny().into_iter().filter(|check| !users.contains(check)).collect();
-        [self.root_by_report(), users.clone(), to_deny].concat()
+        [self.password_age_to_plan(), self.root_by_report(), users.clone(), to_deny].concat()
     }
 
     pub(super) fn groups(&self, needs_it: impl Fn(&SecurityGroupsControl) -> bool) -> Vec<Check> {

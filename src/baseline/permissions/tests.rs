@@ -88,8 +88,8 @@ fn mfa_20_whether_a_user_may_be_denied_is_read_where_users_are_denied() {
         "iam:GetPolicyVersion",
     ];
     let enforcing = |spec: &str, ceiling| {
-        let controls = crate::baseline::plan::effective(ceiling, &controls(&format!("{{mfa: {spec}}}")));
-        needed(&controls, "aws").iter().map(|permission| permission.action).collect::<BTreeSet<_>>()
+        let controls = controls(&format!("{{mfa: {spec}}}"));
+        needed_in(ceiling, &controls, "aws").iter().map(|permission| permission.action).collect::<BTreeSet<_>>()
     };
     let audit: BTreeSet<_> = actions("{mfa: {users: {}}}").into_iter().collect();
     let with_policy = "{users: {}, denyPolicyName: Deny}";
@@ -141,12 +141,27 @@ fn in_gov_cloud_the_report_tells_whether_root_has_mfa() {
 }
 
 #[test]
+fn pw_06_and_pw_20_an_age_that_is_enforced_needs_to_know_whom_it_would_strand() {
+    let age = "{passwordPolicy: {maxPasswordAge: 90}}";
+    let needed = |mode, yaml: &str| {
+        let needed = needed_in(mode, &controls(yaml), "aws").into_iter().map(|it| (it.action, it.checks));
+        needed.filter(|(action, _)| !["iam:GetAccountPasswordPolicy", ALIAS].contains(action)).collect::<Vec<_>>()
+    };
+    let planning = [REPORT[0], REPORT[1], "iam:SimulatePrincipalPolicy"];
+    assert_eq!(needed(Mode::Enforce, age), planning.map(|action| (action, vec![Check::MaxPasswordAge])));
+    assert_eq!(needed(Mode::Audit, age), []);
+    assert_eq!(needed(Mode::Enforce, "{passwordPolicy: {mode: Audit, maxPasswordAge: 90}}"), []);
+    assert_eq!(needed(Mode::Enforce, "{passwordPolicy: {minimumPasswordLength: 14}}"), []);
+}
+
+#[test]
 fn several_baselines_need_what_any_of_them_needs() {
     let [one, other] = ["{mfa: {users: {}}}", "{mfa: {users: {scope: PrivilegedUsers}}}"].map(controls);
-    let both: Vec<_> = needed_by_any([&one, &other], "aws").iter().map(|it| it.action).collect();
+    let audit = |controls| (Mode::Audit, controls);
+    let both: Vec<_> = needed_by_any([&one, &other].map(audit), "aws").iter().map(|it| it.action).collect();
     assert!(both.contains(&"iam:GetLoginProfile") && both.contains(&"iam:GetAccountAuthorizationDetails"), "{both:?}");
-    assert_eq!(needed_by_any([&one, &one], "aws"), needed(&one, "aws"));
-    assert_eq!(needed_by_any([&one, &other], "aws"), needed_by_any([&other, &one], "aws"));
+    assert_eq!(needed_by_any([&one, &one].map(audit), "aws"), needed(&one, "aws"));
+    assert_eq!(needed_by_any([&one, &other].map(audit), "aws"), needed_by_any([&other, &one].map(audit), "aws"));
 }
 
 #[test]
@@ -157,8 +172,8 @@ fn the_whole_table_can_be_needed() {
 
 #[test]
 fn p11_the_audit_can_only_read() {
-    // Those that are no reads by name ask IAM about what is there, for a report or a judgement, and change nothing.
-    let reads = ["Get", "List", "Describe", "GenerateCredentialReport", "SimulatePrincipalPolicy"];
+    // Those that are no reads ask IAM for a report about what is there, or what it would say: they change nothing.
+    let reads = ["Get", "List", "Describe", "Simulate", "GenerateCredentialReport"];
     for permission in every_read("aws") {
         let (_, verb) = permission.action.split_once(':').unwrap();
         assert!(reads.iter().any(|read| verb.starts_with(read)), "{}", permission.action);
