@@ -19,7 +19,9 @@ use super::report::ReportCache;
 use super::session::{self, Session};
 use super::transport::{Expected, Once};
 use crate::api::{SecurityGroupRuleValue, Tag};
-use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
+use crate::baseline::mfa::{
+    AccountSummary, Administration, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts,
+};
 use crate::baseline::password_policy::PasswordPolicy;
 use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey, ReplicationRule};
 use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupRule};
@@ -199,6 +201,19 @@ impl Cloud for Account {
 
     async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>> {
         self.read_managed_policy(arn).await.into()
+    }
+
+    async fn administration(&self) -> Observed<Administration> {
+        self.read_administration().await.into()
+    }
+
+    async fn simulate(
+        &self,
+        user_arn: &str,
+        actions: &[&str],
+        mfa_present: Option<bool>,
+    ) -> Observed<BTreeMap<String, bool>> {
+        self.read_simulation(user_arn, actions, mfa_present).await.into()
     }
 
     async fn rules_of_groups(

@@ -5,6 +5,9 @@ use jiff::Timestamp;
 use aws_sdk_iam::types::{AssignmentStatusType, EntityType, PolicyDetail, SummaryKeyType};
 use aws_smithy_types::DateTime;
 
+mod administration;
+mod simulation;
+
 use super::account::Account;
 use super::error::{Failure, malformed};
 use super::operation::{
@@ -60,6 +63,10 @@ impl Account {
             root_password_present: value(SummaryKeyType::AccountPasswordPresent),
             root_access_keys_present: needed(SummaryKeyType::AccountAccessKeysPresent)?,
             root_signing_certificates_present: needed(SummaryKeyType::AccountSigningCertificatesPresent)?,
+            attached_policies_per_user_quota: answer
+                .summary_map()
+                .and_then(|map| map.get(&SummaryKeyType::AttachedPoliciesPerUserQuota))
+                .and_then(|quota| usize::try_from(*quota).ok()),
         };
         Ok((summary, now()))
     }
@@ -226,12 +233,16 @@ fn any_grants_everything(policies: &[PolicyDetail]) -> Result<bool, Cause> {
     Ok(false)
 }
 
-/// IAM returns documents percent-encoded (RFC 3986).
 fn document_grants_everything(document: Option<&str>) -> Result<bool, Cause> {
+    Ok(grants_everything(&decoded(document)?))
+}
+
+/// IAM returns documents percent-encoded (RFC 3986).
+fn decoded(document: Option<&str>) -> Result<PolicyDocument, Cause> {
     let unreadable = || malformed(GET_ACCOUNT_AUTHORIZATION_DETAILS, "a policy has no document that can be read");
     let text = percent_encoding::percent_decode_str(document.ok_or_else(unreadable)?);
     let text = text.decode_utf8().map_err(|_| unreadable())?;
-    Ok(grants_everything(&PolicyDocument::parse(&text).map_err(|_| unreadable())?))
+    PolicyDocument::parse(&text).map_err(|_| unreadable())
 }
 
 /// AWS's time as ours.

@@ -4,7 +4,9 @@
 //! only ever clears a user: whoever fails by it is read live before a finding says so, and what passes by it carries
 //! the report's time. [`users`] says which user is read live, and why not every one.
 
+mod administration;
 mod administrators;
+pub mod deny_policy;
 mod evaluate;
 mod facts;
 mod plan;
@@ -12,10 +14,11 @@ mod root;
 mod snapshot;
 pub mod users;
 
+pub use administration::{Administration, is_assumable_from_outside};
 pub use administrators::{Grants, grants_everything};
 pub use evaluate::evaluate;
 pub use facts::{ManagedPolicy, UserFacts};
-pub use plan::{Evidence, plan};
+pub use plan::{ENROLMENT, Evidence, UserEvidence, deny_policy_arn, never_a_target, plan};
 pub use snapshot::{LiveUser, Needs, Snapshot};
 
 use jiff::Timestamp;
@@ -31,6 +34,8 @@ pub struct AccountSummary {
     pub root_access_keys_present: bool,
     /// `AccountSigningCertificatesPresent`
     pub root_signing_certificates_present: bool,
+    /// `AttachedPoliciesPerUserQuota`: how many managed policies a user can have. `None` where AWS did not say.
+    pub attached_policies_per_user_quota: Option<usize>,
 }
 
 /// A column of the credential report that holds a time, or says why it holds none.

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{AwsAccountSpec, SecurityGroupRuleValue, Tag};
 use crate::baseline::change::{Action, ResourceState};
-use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
+use crate::baseline::mfa::{
+    AccountSummary, Administration, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts,
+};
 use crate::baseline::password_policy::PasswordPolicy;
 use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey, ReplicationRule};
 #[cfg(doc)]
@@ -145,6 +147,18 @@ pub trait Cloud: Send + Sync {
     async fn may_change_password(&self, user_arn: &str) -> Observed<bool>;
     /// `iam:GetPolicy` and `iam:GetPolicyVersion` of the default version; `None` where there is no such policy.
     async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>>;
+    /// `iam:GetAccountAuthorizationDetails`, roles too: the users that may do everything, and the roles that may and
+    /// that people from outside the account can assume.
+    async fn administration(&self) -> Observed<Administration>;
+    /// `iam:SimulatePrincipalPolicy`: which of these actions the user may do on what is the user's own, with
+    /// `aws:MultiFactorAuthPresent` as given; `None` leaves the key out, as calls with long-term keys do. Every action
+    /// that was asked about has an answer.
+    async fn simulate(
+        &self,
+        user_arn: &str,
+        actions: &[&str],
+        mfa_present: Option<bool>,
+    ) -> Observed<BTreeMap<String, bool>>;
 
     /// `ec2:DescribeSecurityGroupRules` of a region.
     async fn security_group_rules(&self, region: &str) -> Observed<Vec<SecurityGroupRule>>;

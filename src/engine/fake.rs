@@ -10,7 +10,9 @@ use jiff::Timestamp;
 
 use super::cloud::{Cloud, GroupFilter, Region};
 use crate::api::{SecurityGroupRuleValue, Tag};
-use crate::baseline::mfa::{AccountSummary, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts};
+use crate::baseline::mfa::{
+    AccountSummary, Administration, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts,
+};
 use crate::baseline::password_policy::PasswordPolicy;
 use crate::baseline::s3_encryption::{Bucket, BucketEncryption, KmsKey, ReplicationRule};
 use crate::baseline::security_groups::{PrefixList, SecurityGroup, SecurityGroupRule};
@@ -57,6 +59,9 @@ pub(crate) struct FakeCloud {
     /// By ARN.
     pub(crate) password_changes: BTreeMap<String, Observed<bool>>,
     pub(crate) managed_policies: BTreeMap<String, Observed<Option<ManagedPolicy>>>,
+    pub(crate) administration: Option<Observed<Administration>>,
+    /// By the user's ARN: what the user may do, whether MFA is present or not.
+    pub(crate) simulations: BTreeMap<String, Observed<BTreeMap<String, bool>>>,
     /// By region, then by group.
     pub(crate) group_rules: BTreeMap<String, Observed<BTreeMap<String, Vec<SecurityGroupRuleValue>>>>,
     pub(crate) rules: BTreeMap<String, Observed<Vec<SecurityGroupRule>>>,
@@ -164,6 +169,22 @@ impl Cloud for FakeCloud {
     async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>> {
         self.log(format!("GetPolicy {arn}"));
         answer(self.managed_policies.get(arn))
+    }
+
+    async fn administration(&self) -> Observed<Administration> {
+        self.log("GetAccountAuthorizationDetails with roles");
+        answer(self.administration.as_ref())
+    }
+
+    async fn simulate(
+        &self,
+        user_arn: &str,
+        actions: &[&str],
+        mfa_present: Option<bool>,
+    ) -> Observed<BTreeMap<String, bool>> {
+        self.log(format!("SimulatePrincipalPolicy {user_arn} {mfa_present:?}"));
+        let asked = |(action, _): &(String, bool)| actions.contains(&action.as_str());
+        answer(self.simulations.get(user_arn)).map(|answers| answers.into_iter().filter(asked).collect())
     }
 
     async fn rules_of_groups(

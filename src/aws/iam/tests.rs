@@ -132,6 +132,7 @@ async fn the_summary_needs_what_root_is_judged_by() {
             root_password_present: None,
             root_access_keys_present: true,
             root_signing_certificates_present: false,
+            attached_policies_per_user_quota: None,
         }
     );
     for left_out in 0..most.len() {

@@ -46,13 +46,14 @@ const OPERATIONS: [Operation; 23] = [
 ];
 
 /// Operations that no assessment calls: only a plan, and a change.
-pub(super) const FOR_PLANS: [Operation; 6] = [
+pub(super) const FOR_PLANS: [Operation; 7] = [
     operation::LIST_ACCESS_KEYS,
     operation::LIST_SERVICE_SPECIFIC_CREDENTIALS,
     operation::LIST_SIGNING_CERTIFICATES,
     operation::LIST_ATTACHED_USER_POLICIES,
     operation::GET_POLICY,
     operation::GET_POLICY_VERSION,
+    operation::SIMULATE_PRINCIPAL_POLICY,
 ];
 
 /// The operations that answer in pages.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Administration;
 use crate::baseline::policy_document::{Among, Effect, PolicyDocument, Statement};
 
 /// Who is granted what, collected page by page in any order.
@@ -12,6 +13,8 @@ use crate::baseline::policy_document::{Among, Effect, PolicyDocument, Statement}
 pub struct Grants {
     users: BTreeMap<String, Holder>,
     groups: BTreeMap<String, Holder>,
+    /// By ARN: those that people from outside the account can assume.
+    roles: BTreeMap<String, Holder>,
     /// The ARNs of managed policies that grant everything.
     policies: BTreeSet<String>,
 }
@@ -34,6 +37,12 @@ impl Grants {
         self.groups.insert(name, Holder { by_itself, attached, groups: Vec::new() });
     }
 
+    /// A role that people from outside the account can assume, by its ARN: whether an inline policy grants everything,
+    /// and the ARNs of its managed policies.
+    pub fn role(&mut self, arn: String, by_itself: bool, attached: Vec<String>) {
+        self.roles.insert(arn, Holder { by_itself, attached, groups: Vec::new() });
+    }
+
     /// A managed policy that grants everything.
     pub fn policy(&mut self, arn: String) {
         self.policies.insert(arn);
@@ -42,10 +51,20 @@ impl Grants {
     /// The names of the users that may do everything.
     #[must_use]
     pub fn administrators(&self) -> BTreeSet<String> {
-        let holds = |holder: &Holder| holder.by_itself || holder.attached.iter().any(|arn| self.is_everything(arn));
-        let by_group = |name: &String| self.groups.get(name).is_some_and(holds);
-        let may = |user: &Holder| holds(user) || user.groups.iter().any(by_group);
+        let by_group = |name: &String| self.groups.get(name).is_some_and(|group| self.holds(group));
+        let may = |user: &Holder| self.holds(user) || user.groups.iter().any(by_group);
         self.users.iter().filter(|(_, user)| may(user)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The same, with the roles by which administrators come from outside.
+    #[must_use]
+    pub fn administration(&self) -> Administration {
+        let roles = self.roles.iter().filter(|(_, role)| self.holds(role)).map(|(arn, _)| arn.clone()).collect();
+        Administration { users: self.administrators(), roles }
+    }
+
+    fn holds(&self, holder: &Holder) -> bool {
+        holder.by_itself || holder.attached.iter().any(|arn| self.is_everything(arn))
     }
 
     fn is_everything(&self, arn: &str) -> bool {

@@ -124,6 +124,7 @@ mod tests {
                 root_password_present: password,
                 root_access_keys_present: keys,
                 root_signing_certificates_present: certificates,
+                attached_policies_per_user_quota: None,
             },
         )
     }

@@ -52,7 +52,7 @@ impl UserFacts {
     pub fn refusal(&self) -> Option<(HoldReason, String)> {
         let user = self.arn.rsplit('/').next().unwrap_or_default();
         if !self.has_login_profile {
-            Some((HoldReason::NoConsolePassword, format!("{user} has no console password any more")))
+            Some((HoldReason::NoConsolePassword, format!("{user} has no console password")))
         } else if self.has_mfa_device {
             Some((HoldReason::NoConsolePassword, format!("{user} has an MFA device by now")))
         } else if self.has_active_access_key || self.has_other_credential {

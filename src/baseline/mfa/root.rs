@@ -178,6 +178,7 @@ mod tests {
             root_password_present: Some(true),
             root_access_keys_present: false,
             root_signing_certificates_present: false,
+            attached_policies_per_user_quota: None,
         };
         change(&mut summary);
         summary

@@ -122,7 +122,7 @@ fn roster<'a>(asked: &UserMfa, snapshot: &'a Snapshot) -> Result<Vec<ListedUser<
 }
 
 /// Whether a row speaks of this very user. The report gives whole seconds.
-fn is_of(row: &ReportRow, user: &IamUser) -> bool {
+pub(super) fn is_of(row: &ReportRow, user: &IamUser) -> bool {
     row.created_at.is_some_and(|created| created.as_second() == user.created_at.as_second())
 }
 

@@ -74,6 +74,35 @@ fn each_control_needs_what_its_observation_calls_and_no_more() {
 }
 
 #[test]
+fn mfa_20_whether_a_user_may_be_denied_is_read_where_users_are_denied() {
+    let more = [
+        "iam:GetAccountPasswordPolicy",
+        "iam:GetAccountSummary",
+        "iam:GetAccountAuthorizationDetails",
+        "iam:ListAccessKeys",
+        "iam:ListServiceSpecificCredentials",
+        "iam:ListSigningCertificates",
+        "iam:ListAttachedUserPolicies",
+        "iam:SimulatePrincipalPolicy",
+        "iam:GetPolicy",
+        "iam:GetPolicyVersion",
+    ];
+    let enforcing = |spec: &str, ceiling| {
+        let controls = controls(&format!("{{mfa: {spec}}}"));
+        let baseline = AccountBaselineSpec { mode: ceiling, controls, ..AccountBaselineSpec::default() };
+        needed_by_baseline(&baseline, "aws").iter().map(|permission| permission.action).collect::<BTreeSet<_>>()
+    };
+    let audit: BTreeSet<_> = actions("{mfa: {users: {}}}").into_iter().collect();
+    let with_policy = "{users: {}, denyPolicyName: Deny}";
+    assert_eq!(enforcing(with_policy, Mode::Enforce), audit.iter().copied().chain(more).collect());
+    assert_eq!(enforcing(with_policy, Mode::Audit), audit);
+    assert_eq!(enforcing("{mode: Audit, users: {}, denyPolicyName: Deny}", Mode::Enforce), audit);
+    assert_eq!(enforcing("{users: {}}", Mode::Enforce), audit, "without a policy nobody is denied");
+    let resistant = "{users: {scope: AllUsers, requirePhishingResistant: true}, denyPolicyName: Deny}";
+    assert!(enforcing(resistant, Mode::Enforce).contains("iam:GetCredentialReport"), "how old passwords are");
+}
+
+#[test]
 fn names_of_groups_are_read_where_they_decide() {
     let named =
         "{securityGroups: {allowedIngress: [{protocol: tcp, ports: [22], cidrs: [0.0.0.0/0], groupNames: [b]}]}}";

@@ -176,6 +176,7 @@ mod tests {
             root_password_present: Some(true),
             root_access_keys_present: false,
             root_signing_certificates_present: false,
+            attached_policies_per_user_quota: None,
         };
         // The cloud's answer speaks of assigned devices only; there may be any number of others.
         let cloud = FakeCloud {
@@ -196,6 +197,7 @@ mod tests {
             root_password_present: Some(true),
             root_access_keys_present: false,
             root_signing_certificates_present: false,
+            attached_policies_per_user_quota: None,
         };
         let none = AccountSummary { root_password_present: Some(false), root_mfa_enabled: true, ..without.clone() };
         for (spec, summary) in [
@@ -463,6 +465,7 @@ mod tests {
             root_password_present: Some(true),
             root_access_keys_present: false,
             root_signing_certificates_present: false,
+            attached_policies_per_user_quota: None,
         };
         let root = ReportRow { password_enabled: PasswordEnabled::NotSupported, ..row("<root_account>", false, false) };
         let report = CredentialReport { root: Some(root), users: Vec::new() };

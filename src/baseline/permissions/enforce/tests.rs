@@ -1,9 +1,10 @@
 use super::*;
 use crate::baseline::change::WriteOperation;
-use crate::baseline::permissions::{enforce_policy, every_grant, every_read, under};
+use crate::baseline::permissions::{enforce_policy, every_grant, every_read};
+use crate::baseline::plan::effective;
 
 fn controls(yaml: &str) -> Controls {
-    under(Mode::Enforce, &serde_saphyr::from_str(yaml).unwrap())
+    effective(Mode::Enforce, &serde_saphyr::from_str(yaml).unwrap())
 }
 
 fn statements(yaml: &str) -> Vec<&'static str> {
@@ -45,10 +46,10 @@ fn each_control_has_statements_of_its_own_for_what_it_may_change_and_verify() {
 #[test]
 fn a_baseline_that_audits_may_change_nothing() {
     let everything = "{passwordPolicy: {mode: Enforce, minimumPasswordLength: 14}, s3Encryption: {requireTls: true}}";
-    let audits = under(Mode::Audit, &serde_saphyr::from_str(everything).unwrap());
+    let audits = effective(Mode::Audit, &serde_saphyr::from_str(everything).unwrap());
     assert_eq!(grants(&[audits], "aws"), []);
     let raised =
-        under(Mode::Enforce, &serde_saphyr::from_str("{s3Encryption: {mode: Audit, requireTls: true}}").unwrap());
+        effective(Mode::Enforce, &serde_saphyr::from_str("{s3Encryption: {mode: Audit, requireTls: true}}").unwrap());
     assert_eq!(grants(&[raised], "aws"), []);
 }
 
