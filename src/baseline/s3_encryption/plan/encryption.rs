@@ -87,7 +87,7 @@ fn explicit(live: Option<&BucketEncryption>) -> BucketEncryption {
 fn leave_sse_s3<'a>(
     case: &Case<'_>,
     policy: Option<&PolicyDocument>,
-    may_raise: bool,
+    algorithm_fails: bool,
     answers: &[&'a Finding],
     draft: &mut Draft<'a>,
 ) -> Result<(), Hold> {
@@ -95,7 +95,7 @@ fn leave_sse_s3<'a>(
         return Ok(());
     }
     let target = Demand(case.desired).floor();
-    if !may_raise {
+    if !algorithm_fails {
         let message = "the bucket needs KMS to have a key, and an exception lets its algorithm be";
         return Err(Hold::new(HoldReason::KmsMigration, message));
     }
