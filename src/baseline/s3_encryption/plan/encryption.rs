@@ -151,7 +151,7 @@ fn raise<'a>(
         // A key that this very write puts there was checked when it was chosen.
         Judged::Bad(_) | Judged::Unread(_) if is_chosen && !draft.answers.is_empty() => {}
         Judged::Bad(why) => return Err(Hold::new(HoldReason::NoUsableKey, why)),
-        Judged::Unread(cause) => return Err(Hold::unread("the bucket's key", &cause)),
+        Judged::Unread(unread) => return Err(Hold::unread("the bucket's key", &unread)),
     }
     draft.raise_to(target);
     draft.does.push(format!("encrypt new objects by {}", word(target)));
