@@ -5,6 +5,7 @@
 use std::error::Error;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_bucket_tagging::GetBucketTaggingOutput;
 use aws_sdk_s3::types::{
     BlockedEncryptionTypes, ReplicationRule as SdkReplicationRule, ReplicationRuleStatus, SseKmsEncryptedObjectsStatus,
 };
@@ -99,7 +100,7 @@ impl Account {
         let s3 = self.s3(&bucket.region);
         let request = s3.get_bucket_tagging().bucket(&bucket.name).expected_bucket_owner(&self.id).send();
         let answer = self.bucket_call(GET_BUCKET_TAGGING, bucket, request).await?;
-        let tags = answer.iter().flat_map(|answer| answer.tag_set());
+        let tags = answer.iter().flat_map(GetBucketTaggingOutput::tag_set);
         let tags = tags.map(|tag| Tag { key: tag.key().to_owned(), value: tag.value().to_owned() }).collect();
         Ok((tags, now()))
     }

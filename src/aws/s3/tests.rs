@@ -230,3 +230,26 @@ async fn a_denied_read_names_the_action_that_s3_calls_otherwise() {
     assert_eq!(missing(unknown(account.bucket_replication(&bucket()).await)), "s3:GetReplicationConfiguration");
     assert_eq!(missing(unknown(account.bucket_blocks_public_policy(&bucket()).await)), "s3:GetBucketPublicAccessBlock");
 }
+
+#[tokio::test]
+async fn p5_a_read_for_a_plan_that_fails_is_unknown() {
+    let half = "<Tagging><TagSet><Tag><Key>ManagedBy</Key>";
+    let page = "<html><body>Sign in</body></html>";
+    for answer in
+        [s3_error(403, "AccessDenied", "Access Denied"), s3_error(500, "InternalError", "oh"), ok(""), ok(half)]
+            .into_iter()
+            .chain([ok(page), Answer::Http(404, page.to_owned()), Answer::Broken(half.to_owned()), Answer::Reset])
+    {
+        let server = serve(fast(), {
+            let answer = answer.clone();
+            move |request, _| if is_list(request) { list(&["logs"], "") } else { answer.clone() }
+        })
+        .await;
+        let account = server.account();
+        let bucket = bucket();
+        assert!(account.bucket_tags(&bucket).await.value().is_none(), "{answer:?}");
+        assert!(account.bucket_has_website(&bucket).await.value().is_none_or(|website| *website), "{answer:?}");
+        assert!(account.bucket_blocks_public_policy(&bucket).await.value().is_none(), "{answer:?}");
+        assert!(account.bucket_replication(&bucket).await.value().is_none(), "{answer:?}");
+    }
+}

@@ -87,7 +87,7 @@ fn explicit(live: Option<&BucketEncryption>) -> BucketEncryption {
 fn leave_sse_s3<'a>(
     case: &Case<'_>,
     policy: Option<&PolicyDocument>,
-    may_raise: bool,
+    algorithm_fails: bool,
     answers: &[&'a Finding],
     draft: &mut Draft<'a>,
 ) -> Result<(), Hold> {
@@ -95,7 +95,7 @@ fn leave_sse_s3<'a>(
         return Ok(());
     }
     let target = Demand(case.desired).floor();
-    if !may_raise {
+    if !algorithm_fails {
         let message = "the bucket needs KMS to have a key, and an exception lets its algorithm be";
         return Err(Hold::new(HoldReason::KmsMigration, message));
     }
@@ -151,7 +151,7 @@ fn raise<'a>(
         // A key that this very write puts there was checked when it was chosen.
         Judged::Bad(_) | Judged::Unread(_) if is_chosen && !draft.answers.is_empty() => {}
         Judged::Bad(why) => return Err(Hold::new(HoldReason::NoUsableKey, why)),
-        Judged::Unread(cause) => return Err(Hold::unread("the bucket's key", &cause)),
+        Judged::Unread(unread) => return Err(Hold::unread("the bucket's key", &unread)),
     }
     draft.raise_to(target);
     draft.does.push(format!("encrypt new objects by {}", word(target)));

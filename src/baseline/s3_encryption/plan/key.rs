@@ -68,9 +68,9 @@ pub(super) fn choose(case: &Case<'_>, named: &[KeyArn]) -> Result<String, Hold> 
                 Err(why) => unusable.push(why),
             },
             Some(Observed::Complete { value: None, .. }) => unusable.push(format!("{} does not exist", name.text)),
-            Some(Observed::Unknown(cause)) => {
-                let hold = Hold::unread(&name.text, cause);
-                if cause.class.may_pass() {
+            Some(Observed::Unknown(failure)) => {
+                let hold = Hold::unread(&name.text, failure);
+                if failure.class.may_pass() {
                     return Err(hold);
                 }
                 unread = unread.or(Some(hold));

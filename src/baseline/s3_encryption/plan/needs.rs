@@ -1,5 +1,5 @@
-//! From the failing checks of a bucket to what has to be read before it can be planned for: the one place that gathering
-//! and planning both ask. No IO.
+//! From the failing checks of a bucket to what has to be read before it can be planned for: the one place that asks
+//! the spec before anything is asked of AWS. No IO.
 
 use super::super::demand::Demand;
 use super::super::keys::{KeyArn, named_keys};
@@ -14,7 +14,7 @@ use crate::baseline::policy_document::PolicyDocument;
 /// What has to be read of one bucket, and of the named keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Its policy, which decides whether anything is changed at all: where it could not be read, nothing else is needed.
+    /// Its policy, which decides whether anything is changed at all: where it was not read, nothing else is needed.
     pub policy: bool,
     /// Its website and, where its policy [`is_public`], its public access block.
     pub transport: bool,

@@ -8,10 +8,12 @@ use crate::engine::{RegionSelection, Silent, assess, gather as of_all};
 const ALIAS: &str = "eu-west-1/arn:aws:kms:eu-west-1:222222222222:alias/s3-default";
 const MOVE: &str = "{minimumAlgorithm: SseKms, kmsKeys: [alias/s3-default], allowKmsMigration: true}";
 
-fn encryption(algorithm: &str) -> Observed<Option<BucketEncryption>> {
+const KEY: &str = "arn:aws:kms:eu-west-1:222222222222:key/1111";
+
+fn encryption(algorithm: &str, key: Option<&str>) -> Observed<Option<BucketEncryption>> {
     seen(Some(BucketEncryption {
         algorithm: algorithm.to_owned(),
-        kms_key_id: None,
+        kms_key_id: key.map(str::to_owned),
         bucket_key_enabled: true,
         blocked_encryption_types: vec!["SSE-C".to_owned()],
     }))
@@ -33,7 +35,8 @@ fn cloud() -> FakeCloud {
     let tls = r#"{"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*",
         "Condition": {"Bool": {"aws:SecureTransport": "false"}}}"#;
     cloud.encryption =
-        [("data".to_owned(), encryption("AES256")), ("good".to_owned(), encryption("aws:kms:dsse"))].into();
+        [("data".to_owned(), encryption("AES256", None)), ("good".to_owned(), encryption("aws:kms:dsse", Some(KEY)))]
+            .into();
     cloud.policies = [("data".to_owned(), seen(None)), ("good".to_owned(), policy(tls))].into();
     cloud.logging = ["data", "good"].map(|name| (name.to_owned(), seen(None))).into();
     cloud.websites.insert("data".to_owned(), seen(false));
@@ -41,13 +44,14 @@ fn cloud() -> FakeCloud {
     cloud.replication.insert("data".to_owned(), seen(Vec::new()));
     cloud.tags.insert("data".to_owned(), seen(Vec::new()));
     let key = KmsKey {
-        arn: "arn:aws:kms:eu-west-1:222222222222:key/1111".to_owned(),
+        arn: KEY.to_owned(),
         state: "Enabled".to_owned(),
         manager: KeyManager::Customer,
         spec: "SYMMETRIC_DEFAULT".to_owned(),
         usage: "ENCRYPT_DECRYPT".to_owned(),
     };
-    cloud.keys.insert(ALIAS.to_owned(), seen(Some(key)));
+    cloud.keys.insert(ALIAS.to_owned(), seen(Some(key.clone())));
+    cloud.keys.insert(format!("eu-west-1/{KEY}"), seen(Some(key)));
     cloud
 }
 
