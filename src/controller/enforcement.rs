@@ -103,14 +103,15 @@ async fn prepare<'a>(
     })?;
     let work = Work::new(pass, account, context, own_users);
     let settled = work.settle(&assessed).await;
-    if settled.as_ref().is_ok_and(|made| !made.changes.is_empty()) {
+    if settled.as_ref().is_ok_and(|made| made.changes.iter().any(|(_, settlement)| settlement.is_some())) {
+        // What was found may be newer than what was judged.
         assessed = pass.assess(account, context).await?;
     }
     let look = work.look(&assessed).await;
     let standing = work.standing().await;
-    let (admission, share) = match settled {
-        Ok(_) => work.admit(&look, &standing).await,
-        Err(block) => (Admission { block: Some(block), ..Admission::default() }, None),
+    let (admission, share) = match settled.map_or_else(Some, |made| made.block) {
+        None => work.admit(&look, &standing).await,
+        block => (Admission { block, ..Admission::default() }, None),
     };
     Ok(Prepared { work, assessed, look, standing, admission, share })
 }
