@@ -148,10 +148,9 @@ impl Candidate {
             sleep(every.min(left)).await;
             let left = self.held.until().and_then(|until| until.checked_duration_since(Instant::now()));
             match timeout(left.unwrap_or_default(), self.look()).await {
-                Ok(Ok(Look::Leads)) => {}
                 // Somebody holds it whom nobody would have let: an administrator may have edited it.
                 Ok(Ok(Look::Follows(holder))) if holder != self.me => break,
-                Ok(Ok(Look::Follows(_))) => {}
+                Ok(Ok(Look::Leads | Look::Follows(_))) => {}
                 Ok(Err(error)) => warn!(lease = self.name, error = advice(&error), "the Lease was not renewed"),
                 Err(_) => warn!(lease = self.name, "the API server did not answer while the Lease lasted"),
             }
