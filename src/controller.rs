@@ -1,8 +1,9 @@
-//! The operator: watches `AwsAccount`s, `AccountBaseline`s, `BaselineException`s and `PlanApproval`s, has accounts judged
-//! and, where that is wanted, changed by the engine, writes status.
+//! The operator: watches `AwsAccount`s, `AccountBaseline`s, `BaselineException`s and `PlanApproval`s, has accounts
+//! judged and, where that is wanted, changed by the engine, writes status.
 //!
-//! It writes nothing but `/status`, `ChangeRecord`s, Events and its Lease. With `--enforce` it works only while it holds
-//! the Lease. It ends when its token is cancelled: nothing new is started then, and what is under way is given up.
+//! It writes nothing but `/status`, `ChangeRecord`s, Events and its Lease. With `--enforce` it works only while it
+//! holds the Lease. It ends when its token is cancelled: nothing new is started then, and what is under way is given
+//! up.
 
 mod accounts;
 mod approvals;
@@ -98,9 +99,9 @@ pub async fn run(clients: Clients, provider: Arc<dyn Provider>, settings: Settin
     };
     if settings.enforcement.enforce {
         let candidate = Candidate::new(clients.fresh.clone(), &settings, identity.clone()).await;
-        candidate.lead(&stop, work).await;
+        Box::pin(candidate.lead(&stop, work)).await;
     } else {
-        work(Arc::new(Nobody), stop).await;
+        Box::pin(work(Arc::new(Nobody), stop)).await;
     }
     info!("stopped");
 }

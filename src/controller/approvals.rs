@@ -21,7 +21,7 @@ use kube::{Api, Client, ResourceExt};
 use tracing::{info, warn};
 
 pub(super) use self::status::Use;
-use self::status::{Seen, next_status};
+use self::status::{CurrentPlan, Seen, next_status};
 use super::context::{Context, now, until};
 use super::fresh::{CallError, all};
 use super::write::{WithStatus, WriteError, write_status};
@@ -193,6 +193,7 @@ pub(super) async fn reconcile(
 fn seen(approval: &PlanApproval, context: &Context) -> Seen {
     let baseline = context.baseline(&approval.spec.baseline_ref.name);
     let plan = baseline.map(|baseline| baseline.status.and_then(|status| status.plan).and_then(|plan| plan.digest));
+    let plan = plan.map_or(CurrentPlan::NoBaseline, |digest| digest.map_or(CurrentPlan::Empty, CurrentPlan::Digest));
     Seen {
         generation: approval.metadata.generation.unwrap_or_default(),
         baseline: approval.spec.baseline_ref.name.clone(),

@@ -132,7 +132,7 @@ impl Pass {
     }
 
     /// The longest that reading the account may take.
-    pub(super) fn limit(&self, context: &Context) -> Duration {
+    pub(super) fn limit(context: &Context) -> Duration {
         // The cloud gives up its reads at the deadline, which leaves partial results. This is the belt to that brace.
         context.settings.account_timeout.saturating_add(Duration::from_secs(30))
     }
@@ -191,18 +191,16 @@ impl Pass {
         let cloud = context.provider.cloud(&target, context.settings.account_timeout).await.map_err(unreachable)?;
         let regions = RegionSelection::from(&account.spec);
         let controls = &self.baseline.spec.controls;
-        let limit = self.limit(context);
+        let limit = Self::limit(context);
         let assessed = async {
             let assessment = assess(&target.account_id, &regions, controls, &*cloud, &Silent).await?;
             Ok(except(assessment, &self.in_force.exceptions, &*cloud).await)
         };
-        match tokio::time::timeout(limit, assessed).await {
-            Ok(assessment) => Ok(Assessed { assessment: assessment?, cloud }),
-            Err(_) => {
-                let message = format!("the evaluation took longer than {}s", limit.as_secs());
-                Err(unreachable(Cause::new(CauseClass::DeadlineExceeded, message)))
-            }
-        }
+        let Ok(assessment) = tokio::time::timeout(limit, assessed).await else {
+            let message = format!("the evaluation took longer than {}s", limit.as_secs());
+            return Err(unreachable(Cause::new(CauseClass::DeadlineExceeded, message)));
+        };
+        Ok(Assessed { assessment: assessment?, cloud })
     }
 
     /// Returns once this pass is to be given up: an edit overtook it, or the process ends.

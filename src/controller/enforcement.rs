@@ -63,16 +63,16 @@ pub(super) async fn enforced(
     let Prepared { work, assessed, look, standing, admission, share } = prepared;
     if admission.start.is_empty() {
         work.forget_old_records(&look.history).await;
-        return Ok(Some(work.evaluated(assessed, look, admission, &Made::default())));
+        return Ok(Some(Work::evaluated(assessed, look, admission, &Made::default())));
     }
     if let Err(block) = work.mark_as_used(&look, &standing, &admission).await {
         let admission = Admission { block: Some(block), ..Admission::default() };
-        return Ok(Some(work.evaluated(assessed, look, admission, &Made::default())));
+        return Ok(Some(Work::evaluated(assessed, look, admission, &Made::default())));
     }
     let Some(made) = work.change(&assessed, &look, &standing, &admission).await else { return Ok(None) };
     drop(share);
     if made.changes.is_empty() {
-        return Ok(Some(work.evaluated(assessed, look, admission, &made)));
+        return Ok(Some(Work::evaluated(assessed, look, admission, &made)));
     }
     tokio::select! {
         evaluated = work.look_again(&made) => evaluated.map(Some),
@@ -103,14 +103,15 @@ async fn prepare<'a>(
     })?;
     let work = Work::new(pass, account, context, own_users);
     let settled = work.settle(&assessed).await;
-    if settled.as_ref().is_ok_and(|made| !made.changes.is_empty()) {
+    if settled.as_ref().is_ok_and(|made| made.changes.iter().any(|(_, settlement)| settlement.is_some())) {
+        // What was found may be newer than what was judged.
         assessed = pass.assess(account, context).await?;
     }
     let look = work.look(&assessed).await;
     let standing = work.standing().await;
-    let (admission, share) = match settled {
-        Ok(_) => work.admit(&look, &standing).await,
-        Err(block) => (Admission { block: Some(block), ..Admission::default() }, None),
+    let (admission, share) = match settled.map_or_else(Some, |made| made.block) {
+        None => work.admit(&look, &standing).await,
+        block => (Admission { block, ..Admission::default() }, None),
     };
     Ok(Prepared { work, assessed, look, standing, admission, share })
 }
@@ -184,7 +185,7 @@ impl<'a> Work<'a> {
         let owned_elsewhere = self.enforcement.owned_elsewhere.as_deref().unwrap_or_default();
         let gathered = gather(&assessed.assessment, spec.mode, &spec.controls, owned_elsewhere, &*assessed.cloud);
         // The cloud gives up its reads at the deadline. This is the belt to that brace; without evidence all is held.
-        let evidence = tokio::time::timeout(self.pass.limit(self.context), gathered).await.unwrap_or_default();
+        let evidence = tokio::time::timeout(Pass::limit(self.context), gathered).await.unwrap_or_default();
         let plan = self.plan(assessed, &evidence, history.clone());
         Look { plan, history, unread }
     }
@@ -242,15 +243,15 @@ impl<'a> Work<'a> {
         // What could start now starts with the next pass: the share is given back.
         let (admission, _) = self.admit(&look, &standing).await;
         for approval in standing.approvals.iter().filter(|approval| approvals::is_used(approval)) {
-            if let Err(error) = approvals::mark(self.context, approval, &self.usage(approval, &look)).await {
+            if let Err(error) = approvals::mark(self.context, approval, &Self::usage(approval, &look)).await {
                 warn!(approval = approval.name_any(), error = super::describe(&error), "its status was not written");
             }
         }
         self.forget_old_records(&look.history).await;
-        Ok(self.evaluated(assessed, look, admission, made))
+        Ok(Self::evaluated(assessed, look, admission, made))
     }
 
-    fn evaluated(&self, assessed: Assessed, look: Look, admission: Admission, made: &Made) -> Evaluated {
+    fn evaluated(assessed: Assessed, look: Look, admission: Admission, made: &Made) -> Evaluated {
         let succeeded = made.changes.iter().filter(|(_, settlement)| {
             settlement.as_ref().is_some_and(|settlement| settlement.outcome == Outcome::Succeeded)
         });

@@ -56,7 +56,7 @@ impl Intent for KubeIntent {
         if self.stop.is_cancelled() {
             return Wanted::No("this process ends, or does not lead any more".to_owned());
         }
-        match self.read(approval).await {
+        match Box::pin(self.read(approval)).await {
             Ok(fresh) => judge(&self.planned, &fresh, control, approval, now()),
             Err(error) => Wanted::Unreadable(one_line(&format!("what is wanted could not be read: {error}"))),
         }

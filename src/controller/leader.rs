@@ -25,6 +25,9 @@ use crate::settings::Settings;
 /// A Lease that somebody else holds is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// A Lease is renewed so often within its duration that what is left of it always outlasts one call to AWS.
+const RENEWALS: u32 = 8;
+
 /// Where a pod finds the name of its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
@@ -140,15 +143,14 @@ impl Candidate {
 
     /// Renews the Lease for as long as that works, and returns once this process does not lead any more.
     async fn keep(&mut self) {
-        let every = self.duration / 5;
+        let every = self.duration / RENEWALS;
         while let Some(left) = self.held.until().and_then(|until| until.checked_duration_since(Instant::now())) {
             sleep(every.min(left)).await;
             let left = self.held.until().and_then(|until| until.checked_duration_since(Instant::now()));
             match timeout(left.unwrap_or_default(), self.look()).await {
-                Ok(Ok(Look::Leads)) => {}
                 // Somebody holds it whom nobody would have let: an administrator may have edited it.
                 Ok(Ok(Look::Follows(holder))) if holder != self.me => break,
-                Ok(Ok(Look::Follows(_))) => {}
+                Ok(Ok(Look::Leads | Look::Follows(_))) => {}
                 Ok(Err(error)) => warn!(lease = self.name, error = advice(&error), "the Lease was not renewed"),
                 Err(_) => warn!(lease = self.name, "the API server did not answer while the Lease lasted"),
             }
@@ -271,6 +273,15 @@ mod tests {
         assert!(!held.holds_for(Duration::MAX));
         held.set(Instant::now().checked_sub(Duration::from_millis(1)));
         assert!(!held.holds_for(Duration::ZERO));
+    }
+
+    #[test]
+    fn p6_what_is_left_of_the_shortest_lease_outlasts_a_call_even_before_a_renewal() {
+        let (duration, sent) = (Duration::from_secs(15), Instant::now());
+        let slow_answer = Duration::from_secs(1);
+        let before_renewal = sent + duration / RENEWALS + slow_answer;
+        let left = leads_until(sent, duration).checked_duration_since(before_renewal).unwrap();
+        assert!(left >= Duration::from_secs(10), "{left:?}");
     }
 
     #[test]

@@ -123,6 +123,9 @@ pub(super) fn again(
     };
     match block.reason {
         BlockReason::EvaluatedOnly => after(AFTER_FIRST_LOOK),
+        BlockReason::Unsettled if block.until.is_some() => {
+            block.until.and_then(|until| not_before(until, AFTER_FIRST_LOOK))
+        }
         BlockReason::Unsettled => {
             let landing = history.unsettled().any(|record| record.claimed_at.duration_until(now) < LANDING);
             after(if landing { WHILE_LANDING } else { AFTER_TROUBLE })
@@ -186,6 +189,8 @@ mod tests {
         assert_eq!(at(BlockReason::EvaluatedOnly, None), Some(1002));
         assert_eq!(at(BlockReason::NotRecorded, None), Some(1300));
         assert_eq!(at(BlockReason::Unsettled, None), Some(1300));
+        assert_eq!(at(BlockReason::Unsettled, Some(1000)), Some(1002));
+        assert_eq!(at(BlockReason::Unsettled, Some(1045)), Some(1045), "once its call can no longer land");
         assert_eq!(at(BlockReason::ChangeBudgetExhausted, Some(1001)), Some(1060), "many wait for one free place");
         assert_eq!(at(BlockReason::ChangeBudgetExhausted, Some(4000)), Some(4000));
         assert_eq!(at(BlockReason::OutsideWindow, Some(9000)), Some(9000));

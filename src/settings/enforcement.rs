@@ -11,8 +11,9 @@ use crate::api::Days;
 /// What others undo is counted for so long: records that are gone earlier would hide it.
 const SHORTEST_RETENTION_DAYS: u16 = 14;
 
-/// A shorter one would be lost whenever the API server takes a breath.
-const SHORTEST_LEASE: Duration = Duration::from_secs(5);
+/// A change is started only where the Lease outlasts its call, which may take ten seconds: under a shorter Lease none
+/// would ever start.
+const SHORTEST_LEASE: Duration = Duration::from_secs(15);
 
 /// Whether and how accounts are changed.
 #[derive(Clone, Debug, Args)]
@@ -59,7 +60,8 @@ fn retention(text: &str) -> Result<Duration, String> {
 fn lease(text: &str) -> Result<Duration, String> {
     let parsed = duration(text)?;
     if parsed < SHORTEST_LEASE {
-        return Err(format!("must be at least {}s", SHORTEST_LEASE.as_secs()));
+        let why = "a change is started only where the Lease outlasts its call";
+        return Err(format!("must be at least {}s: {why}", SHORTEST_LEASE.as_secs()));
     }
     Ok(parsed)
 }
@@ -100,6 +102,6 @@ mod tests {
             assert!(error.contains(says), "{bad}: {error}");
         }
         assert!(read(&["--records-per-account", "99"]).is_err());
-        assert!(read(&["--lease-duration", "4s"]).unwrap_err().contains("at least 5s"));
+        assert!(read(&["--lease-duration", "14s"]).unwrap_err().contains("at least 15s"));
     }
 }

@@ -19,10 +19,20 @@ pub(super) struct Seen {
     pub(super) digest: String,
     /// When it ends; `None` for no time that exists.
     pub(super) expires_at: Option<Timestamp>,
-    /// The digest of the baseline's plan, if it has one; `None` outside where there is no such baseline.
-    pub(super) plan: Option<Option<String>>,
+    pub(super) plan: CurrentPlan,
     /// What it is used for, where that is what the status is written for.
     pub(super) used: Option<Use>,
+}
+
+/// The baseline's plan as its status has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CurrentPlan {
+    /// There is no such baseline.
+    NoBaseline,
+    /// There is nothing to be changed.
+    Empty,
+    /// The plan of this digest.
+    Digest(String),
 }
 
 /// What an approval is used for.
@@ -83,10 +93,12 @@ fn ready(next: &PlanApprovalStatus, seen: &Seen, now: Timestamp) -> (ConditionSt
 fn waits_for(seen: &Seen) -> String {
     let Seen { baseline, digest, .. } = seen;
     match &seen.plan {
-        None => format!("there is no AccountBaseline {baseline}"),
-        Some(None) => format!("AccountBaseline {baseline} has no plan: nothing is to be changed"),
-        Some(Some(plan)) if plan == digest => format!("the plan of AccountBaseline {baseline} starts when it may"),
-        Some(Some(plan)) => {
+        CurrentPlan::NoBaseline => format!("there is no AccountBaseline {baseline}"),
+        CurrentPlan::Empty => format!("AccountBaseline {baseline} has no plan: nothing is to be changed"),
+        CurrentPlan::Digest(plan) if plan == digest => {
+            format!("the plan of AccountBaseline {baseline} starts when it may")
+        }
+        CurrentPlan::Digest(plan) => {
             format!("the plan of AccountBaseline {baseline} is {plan} by now: look at it, and approve that one")
         }
     }
@@ -106,7 +118,7 @@ mod tests {
             baseline: "prod".to_owned(),
             digest: "8f14e45fceea167a".to_owned(),
             expires_at: Some(time(100)),
-            plan: Some(Some("8f14e45fceea167a".to_owned())),
+            plan: CurrentPlan::Digest("8f14e45fceea167a".to_owned()),
             used: None,
         }
     }
@@ -125,9 +137,9 @@ mod tests {
     fn an_approval_waits_for_its_plan_and_says_what_for() {
         let fresh = PlanApprovalStatus { observed_generation: -1, ..PlanApprovalStatus::default() };
         let table = [
-            (None, "there is no AccountBaseline prod"),
-            (Some(None), "has no plan"),
-            (Some(Some("0000000000000000".to_owned())), "is 0000000000000000 by now"),
+            (CurrentPlan::NoBaseline, "there is no AccountBaseline prod"),
+            (CurrentPlan::Empty, "has no plan"),
+            (CurrentPlan::Digest("0000000000000000".to_owned()), "is 0000000000000000 by now"),
             (seen().plan, "starts when it may"),
         ];
         for (plan, says) in table {

@@ -92,7 +92,7 @@ impl<'a> Work<'a> {
         admission: &Admission,
     ) -> Result<(), Block> {
         let Some(approval) = approval_of(standing, admission) else { return Ok(()) };
-        let marked = approvals::mark(self.context, approval, &self.usage(approval, look)).await;
+        let marked = approvals::mark(self.context, approval, &Self::usage(approval, look)).await;
         marked.map_err(|error| {
             let why = describe(&error);
             let message = format!("PlanApproval {} could not be marked as used: {why}", approval.name_any());
@@ -100,7 +100,7 @@ impl<'a> Work<'a> {
         })
     }
 
-    pub(super) fn usage(&self, approval: &PlanApproval, look: &Look) -> Use {
+    pub(super) fn usage(approval: &PlanApproval, look: &Look) -> Use {
         let at = approval.status.as_ref().and_then(|status| status.used_at).unwrap_or_else(now);
         let made = look.history.0.iter().filter(|record| record.counts() && record.claimed_at >= at);
         Use { at, changes: look.plan.meanings.clone(), made: made.map(|record| record.meaning.clone()).collect() }
