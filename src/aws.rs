@@ -39,8 +39,9 @@ use self::operation::Service;
 use self::report::ReportCache;
 use self::session::{Caller, Session, Shared};
 use self::transport::Transport;
-use crate::baseline::Cause;
-use crate::engine::cloud::{Cloud, CloudProvider, Target};
+use crate::baseline::change::Action;
+use crate::baseline::{Cause, CauseClass};
+use crate::engine::cloud::{Cloud, CloudProvider, CloudWriter, ExternalIdProbe, Target, WriterProvider};
 
 pub use self::settings::{AwsSettings, Rate};
 
@@ -132,6 +133,22 @@ impl fmt::Debug for Aws {
 impl CloudProvider for Aws {
     async fn cloud(&self, target: &Target, deadline: Duration) -> Result<Arc<dyn Cloud>, Cause> {
         Ok(Arc::new(self.account(target, deadline)))
+    }
+}
+
+#[async_trait]
+impl WriterProvider for Aws {
+    async fn writer(&self, target: &Target, _: &Action) -> Result<Arc<dyn CloudWriter>, Cause> {
+        let message = format!("this build opens no sessions for changes in account {}", target.account_id);
+        Err(Cause::new(CauseClass::AccessDenied, message))
+    }
+}
+
+#[async_trait]
+impl ExternalIdProbe for Aws {
+    async fn assumable_without(&self, target: &Target) -> Result<bool, Cause> {
+        let message = format!("this build cannot check the external id of account {}", target.account_id);
+        Err(Cause::new(CauseClass::AccessDenied, message))
     }
 }
 

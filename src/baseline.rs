@@ -29,7 +29,7 @@ pub mod security_groups;
 
 pub use account::AccountIdentity;
 pub use check::{Check, Control, Severity};
-pub use finding::{Exemption, Finding, Subject, Verdict};
+pub use finding::{Exemption, Finding, Subject, Verdict, short_hash};
 pub use observed::{Cause, CauseClass, Observed};
 pub use references::{Actor, CisIds, References};
 pub use remediation::{HoldReason, Remediation};

@@ -1,109 +1,231 @@
-//! The operator: watches `AwsAccount`s, `AccountBaseline`s and `BaselineException`s, has accounts judged by the engine,
-//! writes status.
+//! The operator: watches `AwsAccount`s, `AccountBaseline`s, `BaselineException`s and `PlanApproval`s, has accounts judged
+//! and, where that is wanted, changed by the engine, writes status.
 //!
-//! It writes nothing but `/status`, and nothing to AWS: what it holds is a [`CloudProvider`], which can only read. It
-//! ends when its token is cancelled: nothing new is started then, and what is under way is given up.
+//! It writes nothing but `/status`, `ChangeRecord`s, Events and its Lease. With `--enforce` it works only while it holds
+//! the Lease. It ends when its token is cancelled: nothing new is started then, and what is under way is given up.
 
 mod accounts;
+mod approvals;
 mod baselines;
+mod budget;
 mod cluster;
 mod conditions;
 mod context;
+mod enforcement;
 mod entries;
 mod exceptions;
 mod fresh;
+mod intent;
+mod leader;
 mod ledger;
+mod outcome;
+mod planned;
 mod schedule;
 mod status;
+mod witness;
 mod write;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::channel::mpsc;
 use futures::{Stream, StreamExt, future};
-use kube::core::DeserializeGuard;
+use kube::core::{ClusterResourceScope, DeserializeGuard};
 use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use self::cluster::cluster;
 use self::context::Context;
-use crate::api::{AccountBaseline, AwsAccount, BaselineException};
-use crate::engine::cloud::CloudProvider;
+use self::leader::Candidate;
+use self::ledger::KubeLedger;
+use crate::api::{AccountBaseline, AwsAccount, BaselineException, PlanApproval};
+use crate::engine::cloud::Provider;
+use crate::engine::ledger::Leadership;
 use crate::settings::Settings;
 
 /// An object that may be malformed: one bad object must not stop the watch of the others.
 type Guarded<K> = DeserializeGuard<K>;
 
-/// A client for the operator, from `KUBECONFIG` or the pod that it runs in.
+/// The operator's ways to the cluster.
+#[derive(Clone)]
+pub struct Clients {
+    /// For watches and status.
+    watching: Client,
+    /// For Lease, records, and reads that decide about changes: no retries, short limits.
+    fresh: Client,
+}
+
+/// The operator's clients, from `KUBECONFIG` or the pod that it runs in.
 ///
 /// # Errors
 ///
 /// When neither can be used.
-pub async fn client() -> Result<Client, Box<dyn std::error::Error + Send + Sync>> {
+pub async fn clients() -> Result<Clients, Box<dyn std::error::Error + Send + Sync>> {
     let mut config = kube::Config::infer().await?;
+    let fresh = fresh::client(config.clone())?;
     // Longer than a watch may be silent: the API server ends one after 290 s. Without it, a list that nobody answers
     // would leave the operator blind for good.
     config.read_timeout = Some(Duration::from_mins(5));
     config.reset_reader_on_write = true;
     // Watches and writes have retries of their own, which know what may be repeated and when to stop.
     config.default_retry = false;
-    Ok(Client::try_from(config)?)
+    Ok(Clients { watching: Client::try_from(config)?, fresh })
+}
+
+/// Leads nothing: without `--enforce` nothing is changed, and any number of processes may look.
+struct Nobody;
+
+impl Leadership for Nobody {
+    fn holds_for(&self, _: Duration) -> bool {
+        false
+    }
 }
 
 /// Runs until `stop` is cancelled and what was under way has ended.
-pub async fn run(client: Client, provider: Arc<dyn CloudProvider>, settings: Settings, stop: CancellationToken) {
-    let config = || Config::default().concurrency(settings.concurrency);
+pub async fn run(clients: Clients, provider: Arc<dyn Provider>, settings: Settings, stop: CancellationToken) {
+    let identity = leader::identity();
+    let work = |leadership: Arc<dyn Leadership>, term: CancellationToken| {
+        operate(clients.clone(), provider.clone(), settings.clone(), identity.clone(), leadership, term)
+    };
+    if settings.enforcement.enforce {
+        let candidate = Candidate::new(clients.fresh.clone(), &settings, identity.clone()).await;
+        candidate.lead(&stop, work).await;
+    } else {
+        work(Arc::new(Nobody), stop).await;
+    }
+    info!("stopped");
+}
+
+/// Works until `stop` is cancelled and what was under way has ended.
+async fn operate(
+    clients: Clients,
+    provider: Arc<dyn Provider>,
+    settings: Settings,
+    identity: String,
+    leadership: Arc<dyn Leadership>,
+    stop: CancellationToken,
+) {
+    let client = clients.watching.clone();
     let (accounts, accounts_writer) = reflector::store();
     let (baselines, baselines_writer) = reflector::store();
     let (exceptions, exceptions_writer) = reflector::store();
-    let context = Arc::new(Context::new(
-        client.clone(),
+    let (approvals, approvals_writer) = reflector::store();
+    let (told, events) = mpsc::unbounded();
+    let ledger = KubeLedger::new(clients.fresh.clone());
+    let unsettled = unsettled(&ledger, &settings).await;
+    let context = Arc::new(Context {
+        client: client.clone(),
+        fresh: clients.fresh.clone(),
         provider,
-        settings.clone(),
+        settings,
         accounts,
-        baselines.clone(),
+        baselines,
+        baselines_listed: AtomicBool::new(false),
         exceptions,
-        stop.clone(),
-    ));
-    let account_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
-        .with_config(config())
-        .graceful_shutdown_on(stop.clone().cancelled_owned());
+        approvals,
+        stop,
+        account_attempts: context::Attempts::default(),
+        baseline_attempts: context::Attempts::default(),
+        ledger,
+        budget: budget::Budget::default(),
+        leadership,
+        identity: identity.clone(),
+        told,
+        unsettled: Mutex::new(unsettled),
+        own_users: tokio::sync::OnceCell::new(),
+    });
+    let (enforce, concurrency) = (context.settings.enforcement.enforce, context.settings.concurrency);
+    info!(selector = %context.settings.selector, concurrency, enforce, "watching accounts and baselines");
     let (overturned, overturned_baselines) = mpsc::unbounded();
-    let (used, used_exceptions) = mpsc::unbounded();
-    let baseline_controller =
-        Controller::for_stream(watch_baselines(baselines_writer, context.clone(), used), baselines)
-            .with_config(config())
-            .reconcile_on(overturned_baselines)
-            .graceful_shutdown_on(stop.clone().cancelled_owned());
-    let exception_controller = Controller::new(Api::all(client.clone()), watcher::Config::default())
-        .with_config(config())
-        .reconcile_on(used_exceptions)
-        .graceful_shutdown_on(stop.clone().cancelled_owned());
-    info!(selector = %settings.selector, concurrency = settings.concurrency, "watching accounts and baselines");
-    let evaluate = async {
-        // Else the first passes would find no accounts, or nothing excepted. Waited for here and by nobody else: a
-        // store wakes only the last of several that wait for it. Its writer is gone only when this process stops.
-        if context.accounts.wait_until_ready().await.is_ok() && context.exceptions.wait_until_ready().await.is_ok() {
-            tokio::join!(
-                report(baseline_controller.run(baselines::reconcile, retry, context.clone())),
-                report(exception_controller.run(exceptions::reconcile, retry, context.clone())),
-            );
-        }
+    let work = async {
+        tokio::join!(
+            watch_accounts(client, accounts_writer, context.clone(), overturned.clone()),
+            exceptions::watch(exceptions_writer, context.clone(), overturned.clone()),
+            approvals::watch(approvals_writer, context.clone(), overturned),
+            report(controller_of(&context).run(accounts::reconcile, retry, context.clone())),
+            evaluate(context.clone(), baselines_writer, overturned_baselines),
+            keep_records(&context),
+        );
+        // Nothing is told from now on.
+        context.told.close_channel();
     };
-    tokio::join!(
-        watch_accounts(client, accounts_writer, context.clone(), overturned.clone()),
-        exceptions::watch(exceptions_writer, context.clone(), overturned),
-        report(account_controller.run(accounts::reconcile, retry, context.clone())),
-        evaluate,
-    );
-    info!("stopped");
+    tokio::join!(work, witness::publish(clients.fresh.clone(), identity, events));
+}
+
+/// A controller of one kind with the operator's settings.
+fn controller_of<K>(context: &Context) -> Controller<Guarded<K>>
+where
+    K: Resource<DynamicType = (), Scope = ClusterResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static,
+{
+    Controller::new(Api::all(context.client.clone()), watcher::Config::default())
+        .with_config(Config::default().concurrency(context.settings.concurrency))
+        .graceful_shutdown_on(context.stop.clone().cancelled_owned())
+}
+
+/// Runs the controllers that need the stores of accounts, exceptions and approvals.
+async fn evaluate(
+    context: Arc<Context>,
+    writer: Writer<Guarded<AccountBaseline>>,
+    overturned: mpsc::UnboundedReceiver<ObjectRef<Guarded<AccountBaseline>>>,
+) {
+    let (used, used_exceptions) = mpsc::unbounded();
+    let (planned, planned_approvals) = mpsc::unbounded();
+    let watched = watch_baselines(writer, context.clone(), used, planned);
+    let baselines = Controller::for_stream(watched, context.baselines.clone())
+        .with_config(Config::default().concurrency(context.settings.concurrency))
+        .reconcile_on(overturned)
+        .graceful_shutdown_on(context.stop.clone().cancelled_owned());
+    let exceptions = controller_of(&context).reconcile_on(used_exceptions);
+    let approvals = controller_of(&context).reconcile_on(planned_approvals);
+    // Else the first passes would find no accounts, or nothing excepted. Waited for here and by nobody else: a store
+    // wakes only the last of several that wait for it. Its writer is gone only when this process stops.
+    if context.accounts.wait_until_ready().await.is_ok()
+        && context.exceptions.wait_until_ready().await.is_ok()
+        && context.approvals.wait_until_ready().await.is_ok()
+    {
+        tokio::join!(
+            report(baselines.run(baselines::reconcile, retry, context.clone())),
+            report(exceptions.run(exceptions::reconcile, retry, context.clone())),
+            report(approvals.run(approvals::reconcile, retry, context.clone())),
+        );
+    }
+}
+
+/// Deletes old records where this process is the one that makes them.
+async fn keep_records(context: &Context) {
+    let settings = &context.settings.enforcement;
+    if settings.enforce {
+        ledger::sweep(context.ledger.clone(), settings.record_retention, context.stop.clone()).await;
+    }
+}
+
+/// The accounts in which an earlier process left a record without an outcome: they are looked at first.
+async fn unsettled(ledger: &KubeLedger, settings: &Settings) -> BTreeSet<String> {
+    if !settings.enforcement.enforce {
+        return BTreeSet::new();
+    }
+    match ledger.accounts_with_unsettled().await {
+        Ok(accounts) => accounts.into_iter().collect(),
+        Err(error) => {
+            warn!(%error, "what an earlier process left is found with each account's next evaluation");
+            BTreeSet::new()
+        }
+    }
 }
 
 /// Keeps the store of accounts, and has the baselines of an account reconciled once the store holds its change.
@@ -144,25 +266,33 @@ async fn watch_accounts(
 }
 
 /// The stream that the controller of baselines runs on. Once the store holds a change, the exceptions of the baseline's
-/// account are looked at: the baseline's status says what they covered.
+/// account and the approvals for it are looked at: the baseline's status says what they covered.
 fn watch_baselines(
     writer: Writer<Guarded<AccountBaseline>>,
     context: Arc<Context>,
     used: mpsc::UnboundedSender<ObjectRef<Guarded<BaselineException>>>,
+    planned: mpsc::UnboundedSender<ObjectRef<Guarded<PlanApproval>>>,
 ) -> impl Stream<Item = Result<Guarded<AccountBaseline>, watcher::Error>> {
     let api = Api::<Guarded<AccountBaseline>>::all(context.client.clone());
     let look = move |event: &Result<watcher::Event<Guarded<AccountBaseline>>, watcher::Error>| {
-        let exceptions = match event {
+        let (exceptions, approvals) = match event {
             Ok(watcher::Event::Apply(baseline) | watcher::Event::Delete(baseline)) => match &baseline.0 {
-                Ok(baseline) => context.exceptions_of(Some(&baseline.spec.account_ref.name)),
-                Err(_) => Vec::new(),
+                Ok(stored) => {
+                    let account = &stored.spec.account_ref.name;
+                    (context.exceptions_of(Some(account)), context.approvals_of(Some(&stored.name_any())))
+                }
+                Err(_) => (Vec::new(), Vec::new()),
             },
             Ok(watcher::Event::InitDone) => {
                 context.baselines_listed.store(true, Ordering::Release);
-                context.exceptions_of(None)
+                (context.exceptions_of(None), context.approvals_of(None))
             }
-            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) | Err(_) => Vec::new(),
+            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) | Err(_) => (Vec::new(), Vec::new()),
         };
+        for approval in approvals {
+            // Fails only after the controller ended.
+            let _ = planned.unbounded_send(approval);
+        }
         for exception in exceptions {
             // Fails only after the controller ended.
             let _ = used.unbounded_send(exception);

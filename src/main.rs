@@ -44,8 +44,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 }
 
 async fn operate(settings: Settings) -> anyhow::Result<Exit> {
-    let client = controller::client().await.map_err(anyhow::Error::from_boxed);
-    let client = client.context("no cluster: set KUBECONFIG, or run in a pod")?;
+    let clients = controller::clients().await.map_err(anyhow::Error::from_boxed);
+    let clients = clients.context("no cluster: set KUBECONFIG, or run in a pod")?;
     let provider = Arc::new(Aws::new(calling(settings.rates)).await);
     let stop = CancellationToken::new();
     let mut terminated = signal(SignalKind::terminate())?;
@@ -57,7 +57,7 @@ async fn operate(settings: Settings) -> anyhow::Result<Exit> {
         }
         stopper.cancel();
     });
-    controller::run(client, provider, settings, stop).await;
+    controller::run(clients, provider, settings, stop).await;
     Ok(Exit::Ok)
 }
 

@@ -1,5 +1,6 @@
 //! The operator's settings: flags, each also an environment variable. No IO.
 
+mod enforcement;
 mod selector;
 
 use std::num::NonZeroU32;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+pub use self::enforcement::EnforcementSettings;
 pub use self::selector::{LabelSelector, SelectorError};
 use crate::api::BaselineDuration;
 
@@ -26,6 +28,9 @@ pub struct Settings {
     /// How fast AWS is asked.
     #[command(flatten)]
     pub rates: CallRates,
+    /// Whether and how accounts are changed.
+    #[command(flatten)]
+    pub enforcement: EnforcementSettings,
 }
 
 /// How many calls a second AWS gets at most, retries included; as many at once after a pause. The defaults leave most

@@ -22,6 +22,7 @@ use super::names::ExpiryTime;
     category = "plumbline",
     status = "PlanApprovalStatus",
     derive = "PartialEq",
+    selectable = ".spec.baselineRef.name",
     doc = "Consent to the changes of one plan of a baseline, until a time. It is used once: a new change needs a new \
            one.",
     printcolumn(name = "Baseline", type_ = "string", json_path = ".spec.baselineRef.name"),

@@ -22,6 +22,7 @@ use super::status::AccountBaselineStatus;
     category = "plumbline",
     status = "AccountBaselineStatus",
     derive = "PartialEq",
+    selectable = ".spec.accountRef.name",
     doc = "The desired security baseline of one AWS account, and in status how the account differs from it.",
     printcolumn(name = "Account", type_ = "string", json_path = ".spec.accountRef.name"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),

@@ -59,6 +59,9 @@ pub struct AccountBaselineStatus {
     /// A hash of the BaselineExceptions that were in force for the account: a change of them starts an evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_exceptions: Option<String>,
+    /// A hash of the PlanApprovals for this baseline that had not expired: a change of them starts an evaluation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_approvals: Option<String>,
     /// What enforcement would change, where the mode of a control is `Enforce`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,

@@ -87,7 +87,8 @@ impl Subject {
 }
 
 /// The first 16 hexadecimal digits of a hash of these parts.
-pub(super) fn short_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn short_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.as_bytes());

@@ -1,4 +1,5 @@
-//! One pass over an `AccountBaseline`: is it due, judge the account, write status once.
+//! One pass over an `AccountBaseline`: is it due, judge the account, close drift where that is wanted, write status
+//! once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +10,20 @@ use kube::runtime::controller::Action;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::Guarded;
+use super::approvals::{Pending, pending};
 use super::context::{Context, now, requested_at, until};
+use super::enforcement::{VERSION, enforced};
+use super::entries::drift_entries;
 use super::exceptions::{InForce, in_force};
+use super::outcome::{ending, tell};
 use super::schedule::{Ending, Handled, Trigger, after, due};
 use super::status::{Outcome, Seen, next_status};
+use super::witness::{KubeWitness, reference};
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AccountBaseline, AccountBaselineStatus, AwsAccount};
-use crate::baseline::{Cause, CauseClass, Finding, Summary};
-use crate::engine::cloud::Target;
-use crate::engine::{AssessError, RegionSelection, Silent, assess, except};
+use crate::baseline::{Cause, CauseClass};
+use crate::engine::cloud::{Cloud, Target};
+use crate::engine::{AssessError, Assessment, RegionSelection, Silent, assess, except};
 
 /// How often a running pass looks whether it was overtaken by an edit. A look reads memory alone.
 const OVERTAKEN_EVERY: Duration = Duration::from_millis(200);
@@ -38,12 +44,19 @@ impl WithStatus for AccountBaseline {
 }
 
 /// What a pass is about: the baseline, its account, and what the pass answers to.
-struct Pass {
-    baseline: AccountBaseline,
+pub(super) struct Pass {
+    pub(super) baseline: AccountBaseline,
     account: Option<AwsAccount>,
-    in_force: InForce,
-    trigger: Trigger,
+    pub(super) in_force: InForce,
+    pending: Pending,
+    pub(super) trigger: Trigger,
     interval: Duration,
+}
+
+/// A judged account, and the cloud that it was read from.
+pub(super) struct Assessed {
+    pub(super) assessment: Assessment,
+    pub(super) cloud: Arc<dyn Cloud>,
 }
 
 /// Decides whether the baseline is due, and evaluates it if so.
@@ -64,10 +77,13 @@ pub(super) async fn reconcile(
     }
     let account = context.account(&baseline.spec.account_ref.name);
     let in_force = in_force(&context, &baseline.spec.account_ref.name, now());
-    let pass = Pass::new(baseline, account, in_force);
+    let pending = pending(&context, &baseline.name_any(), now());
+    let pass = Pass::new(baseline, account, in_force, pending);
     let uid = pass.baseline.uid().unwrap_or_default();
     let memory = context.baseline_attempts.get(&uid);
-    let due_at = due(&pass.trigger, memory.as_ref(), pass.handled().as_ref(), pass.interval, now());
+    // What an earlier process left without an outcome is settled first of all.
+    let handled = pass.handled().filter(|_| !context.is_unsettled(pass.account_id()));
+    let due_at = due(&pass.trigger, memory.as_ref(), handled.as_ref(), pass.interval, now());
     if due_at > now() {
         return Ok(Action::requeue(pass.until(due_at)));
     }
@@ -78,22 +94,47 @@ pub(super) async fn reconcile(
     let written = pass.write(&context, &outcome).instrument(span).await;
     // Where status is refused for good, AWS must not be read again and again for nothing.
     let ending = if written.is_ok() { ending(&outcome) } else { Ending::Failed };
-    let attempt = after(pass.trigger.clone(), memory.as_ref(), ending, pass.interval, now(), fastrand::f64());
+    let mut attempt = after(pass.trigger.clone(), memory.as_ref(), ending, pass.interval, now(), fastrand::f64());
+    if let (Ok(()), Some(again)) = (&written, outcome.again()) {
+        attempt.next_at = attempt.next_at.min(again);
+    }
     let next = Action::requeue(pass.until(attempt.next_at));
     context.baseline_attempts.set(&uid, attempt, &context.baselines);
     written.map(|()| next)
 }
 
 impl Pass {
-    fn new(baseline: AccountBaseline, account: Option<AwsAccount>, in_force: InForce) -> Self {
-        let trigger = trigger(&baseline, account.as_ref(), &in_force);
+    fn new(baseline: AccountBaseline, account: Option<AwsAccount>, in_force: InForce, pending: Pending) -> Self {
+        let trigger = trigger(&baseline, account.as_ref(), &in_force, &pending);
         let interval = baseline.spec.interval.to_duration().unwrap_or(DEFAULT_INTERVAL);
-        Self { baseline, account, in_force, trigger, interval }
+        Self { baseline, account, in_force, pending, trigger, interval }
     }
 
-    /// The time until a moment, or until the first of the exceptions ends: then the trigger is another one.
+    /// The time until a moment, or until the first exception or approval ends: then the trigger is another one.
     fn until(&self, at: Timestamp) -> Duration {
-        until(self.in_force.next_end.map_or(at, |end| end.min(at)))
+        let ends = [self.in_force.next_end, self.pending.next_end];
+        until(ends.into_iter().flatten().fold(at, Timestamp::min))
+    }
+
+    /// How the account is reached to be read.
+    pub(super) fn target(&self, account: &AwsAccount) -> Target {
+        Target::new(&account.spec, &self.baseline.name_any())
+    }
+
+    /// Whether this spec, with this account, was evaluated by this version before.
+    pub(super) fn evaluated_before(&self) -> bool {
+        self.baseline.status.as_ref().is_some_and(|status| {
+            status.observed_generation == self.trigger.generation
+                && status.observed_account_generation == self.trigger.account_generation
+                && status.evaluated_by.as_deref() == Some(VERSION)
+                && status.plan.is_some()
+        })
+    }
+
+    /// The longest that reading the account may take.
+    pub(super) fn limit(&self, context: &Context) -> Duration {
+        // The cloud gives up its reads at the deadline, which leaves partial results. This is the belt to that brace.
+        context.settings.account_timeout.saturating_add(Duration::from_secs(30))
     }
 
     fn account_id(&self) -> &str {
@@ -108,8 +149,10 @@ impl Pass {
             account_generation: status.observed_account_generation,
             requested_at: status.last_handled_reconcile_at.clone(),
             exceptions: status.observed_exceptions.clone(),
+            approvals: status.observed_approvals.clone(),
         };
-        Some(Handled { trigger, at: status.last_evaluated_at? })
+        let next_change_at = status.plan.as_ref().and_then(|plan| plan.next_change_at);
+        Some(Handled { trigger, at: status.last_evaluated_at?, next_change_at })
     }
 
     /// Judges the account; `None` if an edit or the end of the process overtook it.
@@ -127,39 +170,48 @@ impl Pass {
         if account.spec.suspend {
             return Some(Outcome::Suspended { what: "account" });
         }
-        tokio::select! {
-            outcome = self.assess(account, context) => Some(outcome),
-            () = self.overtaken(context) => {
-                info!("given up: the spec, the account, an exception or an annotation changed");
-                None
-            }
-            () = context.stop.cancelled() => None,
+        let assessed = tokio::select! {
+            assessed = self.assess(account, context) => assessed,
+            () = self.halted(context) => return None,
+        };
+        let evaluated = match assessed {
+            Ok(assessed) => enforced(self, account, assessed, context).await,
+            Err(error) => Err(error),
+        };
+        match evaluated {
+            Ok(evaluated) => evaluated.map(|evaluated| Outcome::Evaluated(Box::new(evaluated))),
+            Err(error) => Some(Outcome::Failed(error)),
         }
     }
 
-    async fn assess(&self, account: &AwsAccount, context: &Context) -> Outcome {
-        let target = Target::new(&account.spec, &self.baseline.name_any());
-        let timeout = context.settings.account_timeout;
+    /// Judges the account, and what is excepted in it.
+    pub(super) async fn assess(&self, account: &AwsAccount, context: &Context) -> Result<Assessed, AssessError> {
+        let target = self.target(account);
         let unreachable = |cause| AssessError::Unreachable { account_id: target.account_id.clone(), cause };
-        let cloud = match context.provider.cloud(&target, timeout).await {
-            Ok(cloud) => cloud,
-            Err(cause) => return Outcome::Failed(unreachable(cause)),
-        };
+        let cloud = context.provider.cloud(&target, context.settings.account_timeout).await.map_err(unreachable)?;
         let regions = RegionSelection::from(&account.spec);
         let controls = &self.baseline.spec.controls;
-        // The cloud gives up its reads at the deadline, which leaves partial results. This is the belt to that brace.
-        let limit = timeout.saturating_add(Duration::from_secs(30));
+        let limit = self.limit(context);
         let assessed = async {
             let assessment = assess(&target.account_id, &regions, controls, &*cloud, &Silent).await?;
             Ok(except(assessment, &self.in_force.exceptions, &*cloud).await)
         };
         match tokio::time::timeout(limit, assessed).await {
-            Ok(Ok(assessment)) => Outcome::Evaluated(Box::new(assessment)),
-            Ok(Err(error)) => Outcome::Failed(error),
+            Ok(assessment) => Ok(Assessed { assessment: assessment?, cloud }),
             Err(_) => {
                 let message = format!("the evaluation took longer than {}s", limit.as_secs());
-                Outcome::Failed(unreachable(Cause::new(CauseClass::DeadlineExceeded, message)))
+                Err(unreachable(Cause::new(CauseClass::DeadlineExceeded, message)))
             }
+        }
+    }
+
+    /// Returns once this pass is to be given up: an edit overtook it, or the process ends.
+    pub(super) async fn halted(&self, context: &Context) {
+        tokio::select! {
+            () = self.overtaken(context) => {
+                info!("given up: the spec, the account, an exception, an approval or an annotation changed");
+            }
+            () = context.stop.cancelled() => {}
         }
     }
 
@@ -170,10 +222,11 @@ impl Pass {
             every.tick().await;
             let name = &self.baseline.spec.account_ref.name;
             let (account, in_force) = (context.account(name), in_force(context, name, now()));
+            let pending = pending(context, &self.baseline.name_any(), now());
             match context.baseline(&self.baseline.name_any()) {
                 Some(baseline)
                     if baseline.uid() == self.baseline.uid()
-                        && trigger(&baseline, account.as_ref(), &in_force) == self.trigger => {}
+                        && trigger(&baseline, account.as_ref(), &in_force, &pending) == self.trigger => {}
                 _ => return,
             }
         }
@@ -185,7 +238,23 @@ impl Pass {
         write_status(&context.client, &self.baseline, |stored| {
             next_status(&stored.status.clone().unwrap_or_default(), &seen, outcome, at)
         })
-        .await
+        .await?;
+        context.settled(self.account_id(), outcome);
+        self.tell_of_contests(context, outcome, at);
+        Ok(())
+    }
+
+    /// An Event for what others bring back, once.
+    fn tell_of_contests(&self, context: &Context, outcome: &Outcome, at: Timestamp) {
+        if let Outcome::Evaluated(evaluated) = outcome
+            && evaluated.planned.enforces
+        {
+            let before = self.baseline.status.clone().unwrap_or_default();
+            let remediations = &evaluated.planned.plan.remediations;
+            let after = drift_entries(&before, &evaluated.assessment.findings, remediations, at);
+            let witness = KubeWitness { baseline: reference(&self.baseline), told: context.told.clone() };
+            witness.contested(&before.drift, &after.entries);
+        }
     }
 
     fn seen(&self) -> Seen {
@@ -194,46 +263,21 @@ impl Pass {
             account_generation: self.trigger.account_generation,
             requested_at: self.trigger.requested_at.clone(),
             exceptions: self.trigger.exceptions.clone(),
+            approvals: self.trigger.approvals.clone(),
             mode: self.baseline.spec.mode,
+            controls: self.baseline.spec.controls.clone(),
             // One evaluation may fail and be repeated; two missed ones are silence.
             stale_after: SignedDuration::try_from(self.interval.saturating_mul(2)).unwrap_or(SignedDuration::MAX),
         }
     }
 }
 
-fn trigger(baseline: &AccountBaseline, account: Option<&AwsAccount>, in_force: &InForce) -> Trigger {
+fn trigger(baseline: &AccountBaseline, account: Option<&AwsAccount>, in_force: &InForce, pending: &Pending) -> Trigger {
     Trigger {
         generation: baseline.metadata.generation.unwrap_or_default(),
         account_generation: account.and_then(|account| account.metadata.generation),
         requested_at: requested_at(baseline),
         exceptions: in_force.fingerprint.clone(),
-    }
-}
-
-fn ending(outcome: &Outcome) -> Ending {
-    match outcome {
-        Outcome::Evaluated(assessment) => {
-            let may_pass = |finding: &Finding| finding.cause().is_some_and(|cause| cause.class.may_pass());
-            if assessment.findings.iter().any(may_pass) { Ending::Partial } else { Ending::Complete }
-        }
-        Outcome::Failed(AssessError::Unreachable { .. }) => Ending::Failed,
-        Outcome::Failed(AssessError::Mismatch { .. })
-        | Outcome::AccountNotFound { .. }
-        | Outcome::AccountUnreadable { .. }
-        | Outcome::Suspended { .. } => Ending::Stalled,
-    }
-}
-
-/// One line per pass.
-fn tell(outcome: &Outcome) {
-    match outcome {
-        Outcome::Evaluated(assessment) => {
-            let Summary { pass, fail, unknown, exempt, .. } = Summary::of(&assessment.findings);
-            info!(pass, fail, unknown, exempt, "evaluated");
-        }
-        Outcome::AccountNotFound { name } => info!(name, "waiting for an AwsAccount that does not exist"),
-        Outcome::AccountUnreadable { name, error } => warn!(name, error, "the AwsAccount cannot be read"),
-        Outcome::Failed(error) => warn!(%error, "not evaluated"),
-        Outcome::Suspended { what } => info!(what, "suspended"),
+        approvals: pending.fingerprint.clone(),
     }
 }

@@ -1,34 +1,55 @@
-//! What every pass shares: the stores of the watches, the cloud, the memory of earlier passes.
+//! What every pass shares: the stores of the watches, the cloud, the ledger, the memory of earlier passes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::channel::mpsc;
 use jiff::{Timestamp, ToSpan};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
 use super::Guarded;
+use super::budget::Budget;
+use super::ledger::KubeLedger;
 use super::schedule::Attempt;
-use crate::api::{AccountBaseline, AwsAccount, BaselineException, FLUX_REQUESTED_AT, REQUESTED_AT};
-use crate::engine::cloud::CloudProvider;
+use super::status::Outcome;
+use super::witness::Told;
+use crate::api::{AccountBaseline, AwsAccount, BaselineException, FLUX_REQUESTED_AT, PlanApproval, REQUESTED_AT};
+use crate::baseline::Cause;
+use crate::engine::cloud::{Provider, Target};
+use crate::engine::ledger::Leadership;
 use crate::settings::Settings;
 
 /// Shared by all passes.
 pub(super) struct Context {
     pub(super) client: Client,
-    pub(super) provider: Arc<dyn CloudProvider>,
+    /// For what decides about changes: without retries, with short limits.
+    pub(super) fresh: Client,
+    pub(super) provider: Arc<dyn Provider>,
     pub(super) settings: Settings,
     pub(super) accounts: Store<Guarded<AwsAccount>>,
     pub(super) baselines: Store<Guarded<AccountBaseline>>,
     /// Whether the store of baselines holds the first list. Its readiness is waited for by the controller alone.
     pub(super) baselines_listed: AtomicBool,
     pub(super) exceptions: Store<Guarded<BaselineException>>,
+    pub(super) approvals: Store<Guarded<PlanApproval>>,
     pub(super) stop: CancellationToken,
     pub(super) account_attempts: Attempts,
     pub(super) baseline_attempts: Attempts,
+    pub(super) ledger: KubeLedger,
+    pub(super) budget: Budget,
+    pub(super) leadership: Arc<dyn Leadership>,
+    /// What this process is called in Lease and records.
+    pub(super) identity: String,
+    /// Where Events go.
+    pub(super) told: mpsc::UnboundedSender<Told>,
+    /// The accounts in which an earlier process left a record without an outcome, until a pass looked at them.
+    pub(super) unsettled: Mutex<BTreeSet<String>>,
+    /// The ARNs of users through which this process comes.
+    pub(super) own_users: tokio::sync::OnceCell<BTreeSet<String>>,
 }
 
 /// The last pass of each object, by uid: an object that is deleted and made again is another one.
@@ -61,27 +82,26 @@ impl Attempts {
 }
 
 impl Context {
-    pub(super) fn new(
-        client: Client,
-        provider: Arc<dyn CloudProvider>,
-        settings: Settings,
-        accounts: Store<Guarded<AwsAccount>>,
-        baselines: Store<Guarded<AccountBaseline>>,
-        exceptions: Store<Guarded<BaselineException>>,
-        stop: CancellationToken,
-    ) -> Self {
-        Self {
-            client,
-            provider,
-            settings,
-            accounts,
-            baselines,
-            baselines_listed: AtomicBool::new(false),
-            exceptions,
-            stop,
-            account_attempts: Attempts::default(),
-            baseline_attempts: Attempts::default(),
+    /// Whether an earlier process left something without an outcome in this account.
+    pub(super) fn is_unsettled(&self, account_id: &str) -> bool {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).contains(account_id)
+    }
+
+    /// A pass that judged the account has looked at its records.
+    pub(super) fn settled(&self, account_id: &str, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Evaluated(_)) {
+            self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).remove(account_id);
         }
+    }
+
+    /// The IAM users through which this process comes: nothing may ever be denied to them. Asked for once.
+    pub(super) async fn own_users(&self, target: &Target) -> Result<BTreeSet<String>, Cause> {
+        let ask = || async {
+            let cloud = self.provider.cloud(&target.clone().as_caller(), self.settings.account_timeout).await?;
+            let own = cloud.identity().await?.caller_arn;
+            Ok(Some(own).filter(|arn| arn.contains(":user/")).into_iter().collect())
+        };
+        self.own_users.get_or_try_init(ask).await.cloned()
     }
 
     /// The account as the watch last saw it; `None` if there is none, or one that cannot be read.
@@ -130,6 +150,14 @@ impl Context {
         let exceptions = self.exceptions.state();
         let found = exceptions.iter().filter(|exception| exception.0.as_ref().is_ok_and(names));
         found.map(|exception| ObjectRef::from_obj(&**exception)).collect()
+    }
+
+    /// The approvals for a baseline, or all of them.
+    pub(super) fn approvals_of(&self, baseline: Option<&str>) -> Vec<ObjectRef<Guarded<PlanApproval>>> {
+        let names = |approval: &PlanApproval| baseline.is_none_or(|name| approval.spec.baseline_ref.name == name);
+        let approvals = self.approvals.state();
+        let found = approvals.iter().filter(|approval| approval.0.as_ref().is_ok_and(names));
+        found.map(|approval| ObjectRef::from_obj(&**approval)).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::api::{AccountBaselineStatus, DriftEntry, ExceptionUse, ExemptEntry, UnknownEntry};
-use crate::baseline::{Check, Control, Finding, Subject, Verdict};
+use crate::baseline::{Check, Control, Finding, Remediation, Subject, Verdict};
 
 /// The most that these lists may hold as JSON. An object is to stay under 256 KiB: the largest spec that the CRD admits
 /// is 110 KB, these are 120 KiB, and conditions, coverage and metadata have the rest.
@@ -35,6 +35,7 @@ pub(super) struct Bounded<T> {
 pub(super) fn drift_entries(
     previous: &AccountBaselineStatus,
     findings: &[Finding],
+    remediations: &BTreeMap<String, Remediation>,
     now: Timestamp,
 ) -> Bounded<DriftEntry> {
     let before: HashMap<&str, &DriftEntry> = previous.drift.iter().map(|entry| (entry.id.as_str(), entry)).collect();
@@ -48,7 +49,8 @@ pub(super) fn drift_entries(
             None if previous.truncated => None,
             None => Some(now),
         };
-        drift_entry(finding, id, since)
+        let remediation = remediations.get(&id);
+        drift_entry(finding, id, since, remediation)
     });
     let stale = stale_entries(previous, findings);
     bounded(fresh.chain(stale), DRIFT_ENTRIES, DRIFT_BYTES)
@@ -113,7 +115,12 @@ fn is_list(subject: &Subject) -> bool {
     of_many && (subject.resource.ends_with(":root") || subject.resource.ends_with('*'))
 }
 
-fn drift_entry(finding: &Finding, id: String, since: Option<Timestamp>) -> DriftEntry {
+fn drift_entry(
+    finding: &Finding,
+    id: String,
+    since: Option<Timestamp>,
+    remediation: Option<&Remediation>,
+) -> DriftEntry {
     let subject = finding.subject();
     DriftEntry {
         id,
@@ -127,9 +134,9 @@ fn drift_entry(finding: &Finding, id: String, since: Option<Timestamp>) -> Drift
         desired: one_line(finding.desired()),
         observed: one_line(finding.observed()),
         message: one_line(finding.message()),
-        remediation: None,
-        remediation_reason: None,
-        remediation_message: None,
+        remediation: remediation.map(|done| done.as_str().to_owned()),
+        remediation_reason: remediation.and_then(Remediation::reason).map(|reason| reason.as_str().to_owned()),
+        remediation_message: remediation.and_then(Remediation::message).map(one_line),
         since,
         stale: false,
     }
@@ -197,7 +204,7 @@ fn is_unsafe(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::baseline::{Cause, CauseClass};
+    use crate::baseline::{Cause, CauseClass, HoldReason};
 
     fn time(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -212,18 +219,22 @@ mod tests {
         Finding::fail(rule(id), "nothing", "tcp 22", time(0))
     }
 
+    fn drift(before: &AccountBaselineStatus, findings: &[Finding], now: i64) -> Bounded<DriftEntry> {
+        drift_entries(before, findings, &BTreeMap::new(), time(now))
+    }
+
     fn status(findings: &[Finding], now: i64) -> AccountBaselineStatus {
-        let list = drift_entries(&AccountBaselineStatus::default(), findings, time(now));
+        let list = drift(&AccountBaselineStatus::default(), findings, now);
         AccountBaselineStatus { drift: list.entries, truncated: list.cut, ..AccountBaselineStatus::default() }
     }
 
     #[test]
     fn since_survives_evaluations_and_is_not_known_where_the_list_was_cut() {
         let before = status(&[failing("sgr-1")], 1);
-        let after = drift_entries(&before, &[failing("sgr-1"), failing("sgr-2")], time(2)).entries;
+        let after = drift(&before, &[failing("sgr-1"), failing("sgr-2")], 2).entries;
         assert_eq!(after.iter().map(|entry| entry.since).collect::<Vec<_>>(), [Some(time(1)), Some(time(2))]);
         let cut = AccountBaselineStatus { truncated: true, ..before };
-        let after = drift_entries(&cut, &[failing("sgr-1"), failing("sgr-2")], time(2)).entries;
+        let after = drift(&cut, &[failing("sgr-1"), failing("sgr-2")], 2).entries;
         assert_eq!(after.iter().map(|entry| entry.since).collect::<Vec<_>>(), [Some(time(1)), None]);
     }
 
@@ -232,7 +243,7 @@ mod tests {
         let before = status(&[failing("sgr-1")], 1);
         let region = Subject::new(Check::Ingress, "arn:aws:ec2:eu-west-1:222222222222:*", "f").in_region("eu-west-1");
         let unknown = Finding::unknown(region, "nothing", Cause::new(CauseClass::Throttled, "slow down"));
-        let after = drift_entries(&before, &[unknown], time(2)).entries;
+        let after = drift(&before, &[unknown], 2).entries;
         assert_eq!(after.len(), 1);
         assert!(after[0].stale);
         assert_eq!(after[0].since, Some(time(1)));
@@ -242,7 +253,7 @@ mod tests {
     fn drift_that_is_gone_goes_even_if_something_else_is_unknown() {
         let before = status(&[failing("sgr-1")], 1);
         let other = Finding::unknown(rule("sgr-2"), "nothing", Cause::new(CauseClass::AccessDenied, "no"));
-        assert_eq!(drift_entries(&before, &[other], time(2)).entries, []);
+        assert_eq!(drift(&before, &[other], 2).entries, []);
     }
 
     #[test]
@@ -253,7 +264,7 @@ mod tests {
             Finding::fail(rule(&format!("{n:05}-{name}")), "nothing", name, time(0))
         };
         let findings: Vec<Finding> = (0..20_000).map(finding).collect();
-        let list = drift_entries(&AccountBaselineStatus::default(), &findings, time(1));
+        let list = drift(&AccountBaselineStatus::default(), &findings, 1);
         let json = serde_json::to_string(&list.entries).unwrap();
         assert!(list.cut && !list.entries.is_empty());
         assert!(json.len() <= DRIFT_BYTES + 2, "{}", json.len());
@@ -268,7 +279,7 @@ mod tests {
         assert!(exempt.cut && uses.cut && !exempt.entries.is_empty() && !uses.entries.is_empty());
         assert!(serde_json::to_vec(&exempt.entries).unwrap().len() <= EXEMPT_BYTES + 2);
         assert!(serde_json::to_vec(&uses.entries).unwrap().len() <= EXCEPTIONS_BYTES + 2);
-        assert_eq!(drift_entries(&AccountBaselineStatus::default(), &findings, time(1)).entries, []);
+        assert_eq!(drift(&AccountBaselineStatus::default(), &findings, 1).entries, []);
     }
 
     #[test]
@@ -277,5 +288,23 @@ mod tests {
         let findings = [failing("sgr-1"), Finding::fail(key, "enabled", "disabled", time(0))];
         let severities: Vec<_> = status(&findings, 1).drift.into_iter().map(|entry| entry.severity).collect();
         assert_eq!(severities, ["Critical", "High"]);
+    }
+
+    #[test]
+    fn each_entry_says_what_is_done_about_it() {
+        let (one, two) = (failing("sgr-1"), failing("sgr-2"));
+        let held = Remediation::held(HoldReason::ManagedElsewhere, "the \u{1b}load balancer controller owns it");
+        let remediations = BTreeMap::from([
+            (one.subject().id(), Remediation::Automatic("revokes the rule".to_owned())),
+            (two.subject().id(), held),
+        ]);
+        let list = drift_entries(&AccountBaselineStatus::default(), &[one, two], &remediations, time(1)).entries;
+        let said = |entry: &DriftEntry| {
+            (entry.remediation.clone().unwrap(), entry.remediation_reason.clone(), entry.remediation_message.clone())
+        };
+        assert_eq!(said(&list[0]), ("Automatic".to_owned(), None, Some("revokes the rule".to_owned())));
+        let (kind, reason, message) = said(&list[1]);
+        assert_eq!((kind.as_str(), reason.as_deref()), ("Held", Some("ManagedElsewhere")));
+        assert_eq!(message.unwrap(), "the \u{fffd}load balancer controller owns it");
     }
 }

@@ -59,9 +59,18 @@ pub(super) struct InForce {
 /// What holds in an account, as the watch last saw it. What this version cannot read, or must not honour, does not.
 pub(super) fn in_force(context: &Context, account: &str, now: Timestamp) -> InForce {
     let objects = context.exceptions.state();
+    in_force_of(objects.iter().filter_map(|object| object.0.as_ref().ok()), account, now)
+}
+
+/// What of these objects holds in an account.
+pub(super) fn in_force_of<'a>(
+    objects: impl Iterator<Item = &'a BaselineException>,
+    account: &str,
+    now: Timestamp,
+) -> InForce {
     let mut versions = Vec::new();
     let mut found = InForce::default();
-    for object in objects.iter().filter_map(|object| object.0.as_ref().ok()) {
+    for object in objects {
         let Ok(exception) = read(object) else { continue };
         if !exception.in_force(account, now) {
             continue;

@@ -25,6 +25,8 @@ pub(super) struct Trigger {
     pub(super) requested_at: Option<String>,
     /// The fingerprint of the exceptions in force: when one comes, changes, goes or ends, it is another one.
     pub(super) exceptions: Option<String>,
+    /// The fingerprint of the approvals that have not expired.
+    pub(super) approvals: Option<String>,
 }
 
 /// What this process remembers of an object's last pass. Lost with the process: status has what must survive.
@@ -43,6 +45,8 @@ pub(super) struct Attempt {
 pub(super) struct Handled {
     pub(super) trigger: Trigger,
     pub(super) at: Timestamp,
+    /// When the next change may be started, where one waits for a time.
+    pub(super) next_change_at: Option<Timestamp>,
 }
 
 /// How a pass ended, as far as the next one depends on it.
@@ -69,7 +73,10 @@ pub(super) fn due(
     match (attempt, handled) {
         (Some(attempt), _) if attempt.trigger == *trigger => attempt.next_at,
         // A restart: what status tells of this very trigger is as good as a memory.
-        (None, Some(handled)) if handled.trigger == *trigger => later(handled.at, interval),
+        (None, Some(handled)) if handled.trigger == *trigger => {
+            let due = later(handled.at, interval);
+            handled.next_change_at.map_or(due, |at| at.min(due))
+        }
         (Some(_) | None, _) => now,
     }
 }
@@ -133,15 +140,19 @@ mod tests {
         assert_eq!(due(&asked, Some(&memory), None, HOUR, time(5)), time(5));
         let account = Trigger { account_generation: Some(2), ..trigger(1) };
         assert_eq!(due(&account, Some(&memory), None, HOUR, time(5)), time(5));
+        let approved = Trigger { approvals: Some("0a1b".to_owned()), ..trigger(1) };
+        assert_eq!(due(&approved, Some(&memory), None, HOUR, time(5)), time(5));
         let excepted = Trigger { exceptions: Some("0a1b".to_owned()), ..trigger(1) };
         assert_eq!(due(&excepted, Some(&memory), None, HOUR, time(5)), time(5));
     }
 
     #[test]
     fn after_a_restart_an_account_that_was_just_evaluated_is_not_evaluated_again() {
-        let handled = Handled { trigger: trigger(1), at: time(100) };
+        let handled = Handled { trigger: trigger(1), at: time(100), next_change_at: None };
         assert_eq!(due(&trigger(1), None, Some(&handled), HOUR, time(200)), time(3700));
         assert_eq!(due(&trigger(2), None, Some(&handled), HOUR, time(200)), time(200));
+        let waiting = Handled { next_change_at: Some(time(900)), ..handled };
+        assert_eq!(due(&trigger(1), None, Some(&waiting), HOUR, time(200)), time(900), "a change waits for its time");
     }
 
     #[test]

@@ -4,10 +4,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::conditions::Conditions;
+use super::enforcement::VERSION;
 use super::entries::{drift_entries, exception_uses, exempt_entries, one_line, unknown_entries};
+use super::planned::Planned;
 use crate::api::{
-    AccountBaselineStatus, ConditionStatus, ConditionType, ControlStatus, CoverageStatus, Mode, Reason, SummaryStatus,
+    AccountBaselineStatus, ConditionStatus, ConditionType, ControlStatus, Controls, CoverageStatus, Mode, Reason,
+    SummaryStatus,
 };
+use crate::baseline::plan::{enforces, mode_of};
 use crate::baseline::{Cause, Control, Summary, result_of};
 use crate::engine::{AssessError, Assessment, Coverage, control_message};
 
@@ -15,7 +19,7 @@ use crate::engine::{AssessError, Assessment, Coverage, control_message};
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The account was judged to the end.
-    Evaluated(Box<Assessment>),
+    Evaluated(Box<Evaluated>),
     /// There is no `AwsAccount` of that name (yet).
     AccountNotFound {
         /// The name in the baseline's `accountRef`.
@@ -37,8 +41,28 @@ pub(super) enum Outcome {
     },
 }
 
+/// A judged account, and what was planned and made.
+#[derive(Debug)]
+pub(super) struct Evaluated {
+    pub(super) assessment: Assessment,
+    pub(super) planned: Planned,
+}
+
+impl Outcome {
+    /// When to look again, where that is before the interval's end.
+    pub(super) fn again(&self) -> Option<Timestamp> {
+        match self {
+            Self::Evaluated(evaluated) => evaluated.planned.again,
+            Self::AccountNotFound { .. }
+            | Self::AccountUnreadable { .. }
+            | Self::Failed(_)
+            | Self::Suspended { .. } => None,
+        }
+    }
+}
+
 /// What of the objects the pass rests on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seen {
     /// The baseline's generation.
     pub(super) generation: i64,
@@ -48,8 +72,12 @@ pub(super) struct Seen {
     pub(super) requested_at: Option<String>,
     /// The fingerprint of the exceptions in force.
     pub(super) exceptions: Option<String>,
+    /// The fingerprint of the approvals that have not expired.
+    pub(super) approvals: Option<String>,
     /// The baseline's mode.
     pub(super) mode: Mode,
+    /// The baseline's controls, which may have modes of their own.
+    pub(super) controls: Controls,
     /// After this time without an evaluation, what was last seen is stale.
     pub(super) stale_after: SignedDuration,
 }
@@ -62,8 +90,11 @@ pub(super) fn next_status(
     now: Timestamp,
 ) -> AccountBaselineStatus {
     let mut next = previous.clone();
+    if !enforces(seen.mode, &seen.controls) {
+        Conditions::new(&mut next.conditions, seen.generation, now).remove(ConditionType::EnforcementBlocked);
+    }
     match outcome {
-        Outcome::Evaluated(assessment) => evaluated(&mut next, previous, seen, assessment, now),
+        Outcome::Evaluated(done) => evaluated(&mut next, previous, seen, done, now),
         Outcome::AccountNotFound { name } => {
             let message = format!("there is no AwsAccount {name}: create it, or correct accountRef");
             let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
@@ -86,6 +117,7 @@ pub(super) fn next_status(
             next.observed_generation = seen.generation;
             next.observed_account_generation = seen.account_generation;
             next.observed_exceptions.clone_from(&seen.exceptions);
+            next.observed_approvals.clone_from(&seen.approvals);
             let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
             conditions.keep(ConditionType::Ready, Reason::Suspended, &message);
             conditions.remove(ConditionType::Reconciling);
@@ -99,20 +131,26 @@ fn evaluated(
     next: &mut AccountBaselineStatus,
     previous: &AccountBaselineStatus,
     seen: &Seen,
-    assessment: &Assessment,
+    evaluated: &Evaluated,
     now: Timestamp,
 ) {
+    let Evaluated { assessment, planned } = evaluated;
     let summary = Summary::of(&assessment.findings);
-    let drift = drift_entries(previous, &assessment.findings, now);
+    let drift = drift_entries(previous, &assessment.findings, &planned.plan.remediations, now);
     let unknown = unknown_entries(&assessment.findings);
     next.observed_generation = seen.generation;
     next.observed_account_generation = seen.account_generation;
     next.observed_exceptions.clone_from(&seen.exceptions);
+    next.observed_approvals.clone_from(&seen.approvals);
     next.last_handled_reconcile_at.clone_from(&seen.requested_at);
+    next.evaluated_by = Some(VERSION.to_owned());
+    next.plan = planned.status();
     next.last_evaluated_at = Some(now);
     next.summary = Some(summary_status(summary));
     next.coverage = Some(coverage_status(&assessment.coverage));
-    next.controls = assessment.controls.iter().map(|control| control_status(*control, assessment, seen.mode)).collect();
+    let mode = |control| mode_of(control, seen.mode, &seen.controls);
+    let controls = assessment.controls.iter();
+    next.controls = controls.map(|control| control_status(*control, assessment, mode(*control))).collect();
     let exempt = exempt_entries(&assessment.findings);
     next.truncated = drift.cut || unknown.cut || exempt.cut;
     next.exempt = exempt.entries;
@@ -126,7 +164,18 @@ fn evaluated(
     conditions.remove(ConditionType::Reconciling);
     conditions.remove(ConditionType::Stalled);
     let message = format!("{} findings in account {}", assessment.findings.len(), assessment.identity.account_id);
-    conditions.set(ConditionType::Ready, ConditionStatus::True, Reason::Evaluated, &message);
+    if planned.enforces {
+        let message = format!("{message}, {} changes made", planned.made);
+        conditions.set(ConditionType::Ready, ConditionStatus::True, Reason::Enforced, &message);
+    } else {
+        conditions.set(ConditionType::Ready, ConditionStatus::True, Reason::Evaluated, &message);
+    }
+    match planned.blocked() {
+        Some((reason, message)) => {
+            conditions.set(ConditionType::EnforcementBlocked, ConditionStatus::True, reason, &message);
+        }
+        None => conditions.remove(ConditionType::EnforcementBlocked),
+    }
     let (status, reason, message) = compliance(summary);
     conditions.set(ConditionType::Compliant, status, reason, &message);
 }
@@ -162,6 +211,7 @@ fn stalled(next: &mut AccountBaselineStatus, seen: &Seen, reason: Reason, messag
     next.observed_generation = seen.generation;
     next.observed_account_generation = seen.account_generation;
     next.observed_exceptions.clone_from(&seen.exceptions);
+    next.observed_approvals.clone_from(&seen.approvals);
     next.last_handled_reconcile_at.clone_from(&seen.requested_at);
     let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
     conditions.set(ConditionType::Ready, ConditionStatus::False, reason, message);
@@ -228,6 +278,7 @@ pub(super) fn count(n: usize) -> i64 {
 mod tests {
     use super::*;
     use crate::api::Condition;
+    use crate::baseline::admit::{Block, BlockReason};
     use crate::baseline::{AccountIdentity, CauseClass, Check, Finding, Subject};
 
     fn time(second: i64) -> Timestamp {
@@ -240,21 +291,24 @@ mod tests {
             account_generation: Some(1),
             requested_at: None,
             exceptions: None,
+            approvals: None,
             mode: Mode::Audit,
+            controls: Controls::default(),
             stale_after: SignedDuration::from_hours(2),
         }
     }
 
     fn evaluated_with(findings: Vec<Finding>) -> Outcome {
         let caller = "arn:aws:iam::222222222222:role/PlumblineAudit";
-        Outcome::Evaluated(Box::new(Assessment {
+        let assessment = Assessment {
             identity: AccountIdentity::from_caller("222222222222", caller).unwrap(),
             alias: None,
             coverage: Coverage::default(),
             controls: vec![Control::PasswordPolicy],
             findings,
             snapshots: crate::baseline::plan::Snapshots::default(),
-        }))
+        };
+        Outcome::Evaluated(Box::new(Evaluated { assessment, planned: Planned::default() }))
     }
 
     fn subject() -> Subject {
@@ -293,6 +347,49 @@ mod tests {
         assert_eq!(condition(&status, ConditionType::Ready), Some(("True", "Evaluated")));
         assert_eq!(condition(&status, ConditionType::Compliant), Some(("False", "DriftDetected")));
         assert_eq!((status.drift_total, status.unknown_total), (Some(1), Some(1)));
+    }
+
+    /// A baseline that enforces password policies and leaves MFA at Audit.
+    fn enforcing(generation: i64) -> Seen {
+        let controls = r#"{"passwordPolicy": {"minimumPasswordLength": 14}, "mfa": {"mode": "Audit"}}"#;
+        Seen { mode: Mode::Enforce, controls: serde_json::from_str(controls).unwrap(), ..seen(generation) }
+    }
+
+    fn enforced_with(findings: Vec<Finding>, planned: Planned) -> Outcome {
+        let Outcome::Evaluated(evaluated) = evaluated_with(findings) else { unreachable!("it is made so") };
+        let planned = Planned { enforces: true, ..planned };
+        Outcome::Evaluated(Box::new(Evaluated { planned, ..*evaluated }))
+    }
+
+    #[test]
+    fn what_holds_enforcement_back_is_a_condition_while_it_does_and_ready_says_what_was_made() {
+        let block = Block { reason: BlockReason::OutsideWindow, message: "no window is open".to_owned(), until: None };
+        let waiting = Planned { block: Some(block), again: Some(time(60)), ..Planned::default() };
+        let blocked = next_status(&fresh(), &enforcing(1), &enforced_with(vec![failing()], waiting), time(1));
+        assert_eq!(condition(&blocked, ConditionType::Ready), Some(("True", "Enforced")));
+        assert_eq!(condition(&blocked, ConditionType::EnforcementBlocked), Some(("True", "OutsideWindow")));
+        assert_eq!(blocked.evaluated_by.as_deref(), Some(VERSION));
+        assert_eq!(blocked.plan.as_ref().unwrap().next_change_at, None, "nothing is planned");
+        assert_eq!(blocked.controls[0].mode, "Enforce");
+        let made = Planned { made: 2, ..Planned::default() };
+        let done = next_status(&blocked, &enforcing(1), &enforced_with(vec![passing()], made), time(2));
+        assert_eq!(condition(&done, ConditionType::EnforcementBlocked), None);
+        assert_eq!(done.plan.as_ref().unwrap().made, 2);
+        let ready = done.conditions.iter().find(|condition| condition.r#type == "Ready").unwrap();
+        assert!(ready.message.ends_with("2 changes made"), "{ready:?}");
+    }
+
+    #[test]
+    fn a_baseline_that_goes_back_to_audit_is_not_blocked_any_more_even_if_its_account_is_away() {
+        let block = Block { reason: BlockReason::Conflict, message: "two".to_owned(), until: None };
+        let planned = Planned { block: Some(block), ..Planned::default() };
+        let blocked = next_status(&fresh(), &enforcing(1), &enforced_with(vec![failing()], planned), time(1));
+        let still = next_status(&blocked, &enforcing(1), &failed(CauseClass::Unreachable), time(2));
+        assert_eq!(condition(&still, ConditionType::EnforcementBlocked), Some(("True", "Conflict")));
+        let audited = next_status(&blocked, &seen(2), &failed(CauseClass::Unreachable), time(2));
+        assert_eq!(condition(&audited, ConditionType::EnforcementBlocked), None);
+        let evaluated = next_status(&blocked, &seen(2), &evaluated_with(vec![failing()]), time(2));
+        assert_eq!((evaluated.plan, evaluated.controls[0].mode.as_str()), (None, "Audit"));
     }
 
     #[test]

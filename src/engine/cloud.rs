@@ -218,6 +218,19 @@ pub trait WriterProvider: Send + Sync {
     async fn writer(&self, target: &Target, action: &Action) -> Result<Arc<dyn CloudWriter>, Cause>;
 }
 
+/// Asks whether a role is open to whoever knows its name.
+#[async_trait]
+pub trait ExternalIdProbe: Send + Sync {
+    /// Tries to assume the target's role without its external id. `true`: AWS gave a session, so that the role's trust
+    /// policy does not demand the id. `false`: AWS refused, as it should.
+    async fn assumable_without(&self, target: &Target) -> Result<bool, Cause>;
+}
+
+/// Everything that the operator asks of a cloud.
+pub trait Provider: CloudProvider + WriterProvider + ExternalIdProbe {}
+
+impl<T: CloudProvider + WriterProvider + ExternalIdProbe> Provider for T {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use plumbline::api::{AccountBaseline, AwsAccount, Condition, DriftEntry};
@@ -49,10 +50,14 @@ pub(crate) async fn cluster() -> &'static ControlPlane {
 pub(crate) async fn prepare(cluster: &ControlPlane, crds: &[Value]) {
     cluster.install_crds(crds).await.unwrap();
     let client = cluster.admin_client().await.unwrap();
+    // Makes the namespace, too.
+    cluster.service_account_kubeconfig("plumbline-system", "plumbline").await.unwrap();
     for object in manifests(&file("tests/operator-rbac.yaml")).unwrap() {
         match object["kind"].as_str().unwrap() {
             "ClusterRole" => drop(apply::<ClusterRole>(&client, object).await),
             "ClusterRoleBinding" => drop(apply::<ClusterRoleBinding>(&client, object).await),
+            "Role" => drop(apply_in_namespace::<Role>(&client, object).await),
+            "RoleBinding" => drop(apply_in_namespace::<RoleBinding>(&client, object).await),
             other => panic!("{other} in the operator's rights"),
         }
     }
@@ -66,6 +71,21 @@ where
     let name = object["metadata"]["name"].as_str().unwrap().to_owned();
     let params = PatchParams::apply("test").force();
     Api::<K>::all(client.clone()).patch(&name, &params, &Patch::Apply(object)).await.unwrap()
+}
+
+/// The same for an object that names its namespace.
+async fn apply_in_namespace<K>(client: &Client, object: Value) -> K
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Serialize
+        + std::fmt::Debug,
+{
+    let of = |field: &str| object["metadata"][field].as_str().unwrap().to_owned();
+    let (namespace, name) = (of("namespace"), of("name"));
+    let params = PatchParams::apply("test").force();
+    Api::<K>::namespaced(client.clone(), &namespace).patch(&name, &params, &Patch::Apply(object)).await.unwrap()
 }
 
 /// One test's own corner of the world.

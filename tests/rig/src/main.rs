@@ -124,14 +124,17 @@ fn start_operator(operator: &Path, kubeconfig: &Path, aws: &AwsRig, dir: &Path) 
     program.env("KUBECONFIG", kubeconfig).start()
 }
 
-/// Applies cluster-scoped objects of kinds whose plural is the kind with an `s`.
+/// Applies objects of kinds whose plural is the kind with an `s`.
 async fn apply(client: &Client, path: &Path) -> Result<()> {
     for manifest in manifests(path)? {
         let object: DynamicObject = serde_json::from_value(manifest)?;
         let types = object.types.clone().context("a manifest without a kind")?;
         let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types)?);
         let name = object.metadata.name.clone().context("a manifest without a name")?;
-        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        let api: Api<DynamicObject> = match object.metadata.namespace.as_deref() {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+            None => Api::all_with(client.clone(), &resource),
+        };
         api.patch(&name, &PatchParams::apply("plumbline-rig"), &Patch::Apply(&object)).await?;
     }
     Ok(())
