@@ -222,10 +222,11 @@ fn ending(entry: &Entry, ended: Ended, out: &mut dyn Write) -> Result<Exit, Undo
             writeln!(out, "undone     {}; recorded as {name}", line(&message))?;
             Ok(Exit::Ok)
         }
-        Ended::Settled(Settlement { outcome: Outcome::NotApplied, message, .. }) => Err(UndoError::NotDone(message)),
+        Ended::Settled(Settlement { outcome: Outcome::NotApplied, message, .. }) | Ended::NotRecorded(message) => {
+            Err(UndoError::NotDone(message))
+        }
         Ended::Settled(Settlement { outcome: Outcome::Failed | Outcome::Unverifiable, message, .. })
         | Ended::Unsettled { message, .. } => Err(UndoError::NotKnown(format!("{message} (ChangeRecord {name})"))),
-        Ended::NotRecorded(message) => Err(UndoError::NotDone(message)),
         Ended::Rehearsed(None) => {
             writeln!(out, "dry run    nothing was changed; without --dry-run it would be undone now")?;
             Ok(Exit::Ok)

@@ -20,12 +20,11 @@ pub(super) fn table(report: &AuditReport, screen: Screen) -> String {
 }
 
 fn one(baseline: &BaselineReport, screen: Screen) -> String {
-    let what_fails = match &baseline.plan {
-        Some(plan) => planned::sections(baseline, plan, screen),
-        None => {
-            let failing = failing(baseline);
-            text::section(&format!("Failing: {}", failing.len()), &failing_table(&failing, screen), screen)
-        }
+    let what_fails = if let Some(plan) = &baseline.plan {
+        planned::sections(baseline, plan, screen)
+    } else {
+        let failing = failing(baseline);
+        text::section(&format!("Failing: {}", failing.len()), &failing_table(&failing, screen), screen)
     };
     [
         text::heading(baseline, screen),
