@@ -22,7 +22,7 @@ use crate::engine::ledger::{Entry, Settlement};
 #[derive(Clone, Debug)]
 enum Work {
     Make(Change),
-    Resume(Entry, Action),
+    Resume(Box<(Entry, Action)>),
 }
 
 /// What the machine needs to know of a change when it has ended.
@@ -67,7 +67,7 @@ impl<'a> Pass<'a> {
     /// Settles records, oldest first.
     #[must_use]
     pub fn settling(records: Vec<(Entry, Action)>, claimant: &'a Claimant, history: &'a History) -> Self {
-        let work = records.into_iter().map(|(entry, action)| Work::Resume(entry, action)).collect();
+        let work = records.into_iter().map(|record| Work::Resume(Box::new(record))).collect();
         Self { work, ..Self::empty(claimant, history) }
     }
 
@@ -90,7 +90,8 @@ impl<'a> Pass<'a> {
     pub fn next(&mut self, now: Timestamp) -> Option<ChangeMachine> {
         loop {
             match self.work.pop_front()? {
-                Work::Resume(entry, action) => {
+                Work::Resume(record) => {
+                    let (entry, action) = *record;
                     let operation = action.operation().name();
                     self.current = Some(Current { operation, answers: BTreeSet::new(), resumes: true });
                     return Some(ChangeMachine::resume(entry, action));
