@@ -1,8 +1,8 @@
 //! The machine for a pass: from the admitted changes, and what became of each, to the next one. No IO, no clock.
 //!
 //! One change at a time, in order. What shows that something is wrong with the whole (a change that AWS does not show,
-//! a record that cannot be written, intent or leadership that is gone) stops the pass; what concerns one resource or one
-//! permission does not. Half of a change is none: where one of several changes for a finding was not made, the later
+//! a record that cannot be written, intent or leadership that is gone) stops the pass; what concerns one resource or
+//! one permission does not. Half of a change is none: where one of several changes for a finding was not made, the later
 //! ones are left out.
 
 use std::collections::{BTreeSet, VecDeque};
