@@ -2,8 +2,8 @@
 //!
 //! One change at a time, in order. What shows that something is wrong with the whole (a change that AWS does not show,
 //! a record that cannot be written, intent or leadership that is gone) stops the pass; what concerns one resource or
-//! one permission does not. Half of a change is none: where one of several changes for a finding was not made, the later
-//! ones are left out.
+//! one permission does not. Half of a change is none: where one of several changes for a finding was not made, the
+//! later ones are left out.
 
 use std::collections::{BTreeSet, VecDeque};
 
