@@ -209,13 +209,10 @@ async fn carry_out(
 
 /// The answer, or what stands for one that did not come in time.
 async fn within<T>(limit: Duration, answer: impl Future<Output = T>, late: impl FnOnce(Cause) -> T) -> T {
-    match tokio::time::timeout(limit, answer).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            let message = format!("AWS did not answer within {} s", limit.as_secs());
-            late(Cause::new(CauseClass::DeadlineExceeded, message))
-        }
-    }
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+        let message = format!("AWS did not answer within {} s", limit.as_secs());
+        late(Cause::new(CauseClass::DeadlineExceeded, message))
+    })
 }
 
 fn no_session() -> Cause {

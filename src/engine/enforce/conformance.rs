@@ -1,4 +1,4 @@
-//! What every [`CloudWriter`] and every [`Ledger`] does, the fakes and the real ones alike: cases that take any of them.
+//! What every [`CloudWriter`] and every [`Ledger`] does, the fakes and the real ones alike, as cases for any of them.
 //!
 //! The fakes pass them in this module; whoever has an emulator or an API server at hand runs the same functions.
 
@@ -60,8 +60,8 @@ fn settlement(entry: &Entry, outcome: Outcome, reason: SettledReason) -> Settlem
     Settlement { outcome, reason, message: "as the case says".to_owned(), missing_action: None, at }
 }
 
-/// A record is claimed once, found again by its own claimant alone, settled once, and listed until then. The entries are
-/// of one meaning: `second` is what the next claim of it looks like.
+/// A record is claimed once, found again by its own claimant alone, settled once, and listed until then. The entries
+/// are of one meaning: `second` is what the next claim of it looks like.
 pub(crate) async fn a_ledger_keeps_its_records(ledger: &dyn Ledger, first: &Entry, second: &Entry) {
     let account_id = first.spec.account_id.as_str();
     assert_eq!(second.spec.ordinal, first.spec.ordinal + 1, "the second follows the first");

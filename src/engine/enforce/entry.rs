@@ -1,7 +1,7 @@
 //! From a change to the record that is committed before it is made. No IO, no clock.
 //!
-//! Whatever AWS's names and messages hold, the record fits the bounds of its kind: texts for people are cut by bytes, at
-//! a character, and have no control characters. Values are never cut: they are what an undo restores.
+//! Whatever AWS's names and messages hold, the record fits the bounds of its kind: texts for people are cut by bytes,
+//! at a character, and have no control characters. Values are never cut: they are what an undo restores.
 
 use jiff::Timestamp;
 

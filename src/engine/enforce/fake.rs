@@ -28,7 +28,7 @@ use crate::engine::ledger::{Claim, Entry, Intent, Leadership, Ledger, LedgerErro
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
     /// A record was committed.
-    Claimed { name: String, change: RecordedChange },
+    Claimed { name: String, change: Box<RecordedChange> },
     /// The intent was read.
     IntentRead(Wanted),
     /// A session was opened.
@@ -436,7 +436,7 @@ impl FakeLedger {
         match ledger.records.iter().find(|(known, _)| known.name == entry.name) {
             None => {
                 let Entry { name, spec } = entry;
-                ledger.stage.push(Event::Claimed { name: name.clone(), change: spec.change.clone() });
+                ledger.stage.push(Event::Claimed { name: name.clone(), change: Box::new(spec.change.clone()) });
                 ledger.records.push((entry.clone(), None));
                 Claim::Ours
             }

@@ -1,9 +1,9 @@
-//! The machine for a pass: from the changes that were admitted, and what became of each, to the next one. No IO, no clock.
+//! The machine for a pass: from the admitted changes, and what became of each, to the next one. No IO, no clock.
 //!
-//! One change at a time, in order. What shows that something is wrong with the whole (a change that AWS does not show, a
-//! record that cannot be written, intent or leadership that is gone) stops the pass; what concerns one resource or one
-//! permission does not. Half of a change is none: where one of several changes for a finding was not made, the later
-//! ones are left out.
+//! One change at a time, in order. What shows that something is wrong with the whole (a change that AWS does not show,
+//! a record that cannot be written, intent or leadership that is gone) stops the pass; what concerns one resource or
+//! one permission does not. Half of a change is none: where one of several changes for a finding was not made, the
+//! later ones are left out.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -22,7 +22,7 @@ use crate::engine::ledger::{Entry, Settlement};
 #[derive(Clone, Debug)]
 enum Work {
     Make(Change),
-    Resume(Entry, Action),
+    Resume(Box<(Entry, Action)>),
 }
 
 /// What the machine needs to know of a change when it has ended.
@@ -67,7 +67,7 @@ impl<'a> Pass<'a> {
     /// Settles records, oldest first.
     #[must_use]
     pub fn settling(records: Vec<(Entry, Action)>, claimant: &'a Claimant, history: &'a History) -> Self {
-        let work = records.into_iter().map(|(entry, action)| Work::Resume(entry, action)).collect();
+        let work = records.into_iter().map(|record| Work::Resume(Box::new(record))).collect();
         Self { work, ..Self::empty(claimant, history) }
     }
 
@@ -90,7 +90,8 @@ impl<'a> Pass<'a> {
     pub fn next(&mut self, now: Timestamp) -> Option<ChangeMachine> {
         loop {
             match self.work.pop_front()? {
-                Work::Resume(entry, action) => {
+                Work::Resume(record) => {
+                    let (entry, action) = *record;
                     let operation = action.operation().name();
                     self.current = Some(Current { operation, answers: BTreeSet::new(), resumes: true });
                     return Some(ChangeMachine::resume(entry, action));

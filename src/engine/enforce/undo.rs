@@ -100,8 +100,8 @@ pub fn plan_undo(undo: &Undo<'_>) -> Result<Change, UndoError> {
     }
 }
 
-/// The inverse, as a change of its own: AWS gives a rule that is made again a new id, so that the old one must not stand
-/// in the undo's record, where an undo of the undo would look for it.
+/// The inverse, as a change of its own: AWS gives a rule that is made again a new id, so that the old one must not
+/// stand in the undo's record, where an undo of the undo would look for it.
 pub(super) fn restoring(action: &Action) -> Action {
     let mut inverse = action.inverse();
     if let Action::SecurityGroupRule(change) = &mut inverse
@@ -112,8 +112,8 @@ pub(super) fn restoring(action: &Action) -> Action {
     inverse
 }
 
-/// Undoes a change: claims a record, reads, makes the inverse once, reads back, settles. With `rehearse` it stops before
-/// the claim and before the call, and says what would become of it.
+/// Undoes a change: claims a record, reads, makes the inverse once, reads back, settles. With `rehearse` it stops
+/// before the claim and before the call, and says what would become of it.
 ///
 /// # Errors
 ///

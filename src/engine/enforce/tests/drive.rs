@@ -62,6 +62,12 @@ pub(super) enum Fault {
     LostLands(CauseClass),
 }
 
+impl Fault {
+    pub(super) fn ends_the_process(self) -> bool {
+        matches!(self, Self::CrashBefore | Self::CrashAfter | Self::CrashThenLands)
+    }
+}
+
 const CLASSES: [CauseClass; 12] = [
     CauseClass::AccessDenied,
     CauseClass::DeniedByOrganization,
@@ -138,6 +144,9 @@ pub(super) fn faults(request: Request<'_>, choice: Choice) -> Vec<Fault> {
     faults
 }
 
+/// Which fault every request of a kind has.
+pub(super) type Always = fn(Request<'_>) -> Option<Fault>;
+
 /// Which fault comes at which request, counted over all processes.
 pub(super) type Schedule = BTreeMap<usize, Fault>;
 
@@ -162,7 +171,7 @@ pub(super) struct Rig {
     /// Is done before the request of this number.
     pub(super) before: Option<(usize, fn(&Rig))>,
     /// Every request for which it names a fault has that fault.
-    pub(super) always: Option<fn(Request<'_>) -> Option<Fault>>,
+    pub(super) always: Option<Always>,
 }
 
 fn cause(class: CauseClass) -> Cause {

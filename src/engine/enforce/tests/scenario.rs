@@ -1,5 +1,5 @@
-//! What is changed: an account, and the changes that a plan for it holds. One scenario for each kind of change, and plans
-//! of several.
+//! What is changed: an account, and the changes that a plan for it holds. One scenario for each kind of change, and
+//! plans of several.
 
 use std::collections::BTreeMap;
 
