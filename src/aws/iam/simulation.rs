@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType};
+use aws_sdk_iam::types::{
+    ContextEntry, ContextKeyTypeEnum, EvaluationResult, OrganizationsDecisionDetail, PermissionsBoundaryDecisionDetail,
+    PolicyEvaluationDecisionType,
+};
 
 use super::Read;
 use crate::aws::account::Account;
@@ -110,8 +113,8 @@ fn is_allowed(result: &EvaluationResult) -> bool {
     let boundary = result.permissions_boundary_decision_detail();
     let organization = result.organizations_decision_detail();
     *result.eval_decision() == PolicyEvaluationDecisionType::Allowed
-        && boundary.is_none_or(|detail| detail.allowed_by_permissions_boundary())
-        && organization.is_none_or(|detail| detail.allowed_by_organizations())
+        && boundary.is_none_or(PermissionsBoundaryDecisionDetail::allowed_by_permissions_boundary)
+        && organization.is_none_or(OrganizationsDecisionDetail::allowed_by_organizations)
         && result
             .resource_specific_results()
             .iter()

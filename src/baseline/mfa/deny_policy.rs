@@ -117,11 +117,11 @@ fn form_of_all_but_enrolment(statements: &[Judged<'_>]) -> Result<Form, Gap> {
 /// Reading of IAM is open to enrolment as a whole: the console's pages list users and devices.
 fn is_part_of_enrolment(pattern: &str) -> bool {
     let pattern = pattern.to_ascii_lowercase();
-    let is = |action: &&str| action.eq_ignore_ascii_case(&pattern);
+    let is = |action: &str| action.eq_ignore_ascii_case(&pattern);
     pattern.starts_with("iam:get")
         || pattern.starts_with("iam:list")
         || pattern == "sts:getcalleridentity"
-        || ENROLMENT.iter().chain(&PASSWORD_CHANGE).any(|action| is(&action))
+        || ENROLMENT.iter().chain(&PASSWORD_CHANGE).any(|action| is(action))
 }
 
 fn opening(pattern: &str) -> Gap {

@@ -46,8 +46,8 @@ mod tests;
 /// The actions that a user must be allowed to do to enrol: the deny only denies.
 pub const ENROLMENT: [&str; 3] = ["iam:CreateVirtualMFADevice", "iam:EnableMFADevice", "iam:ListMFADevices"];
 
-/// What is read beside the snapshot to plan. A unit is `None` where nothing asks for it; were it asked for after all, it
-/// would count as unread.
+/// What is read beside the snapshot to plan. A unit is `None` where nothing asks for it; were it asked for after all,
+/// it would count as unread.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
     /// The policy of `denyPolicyName`.
@@ -171,7 +171,7 @@ impl Case<'_> {
             return Err(Remediation::held(reason, message));
         }
         let steps = Steps { evidence: self.evidence, user, now: *now };
-        steps.password(&deny, policy_name(&policy_arn))?;
+        steps.password(deny, policy_name(&policy_arn))?;
         steps.quota(facts)?;
         steps.enrolment()?;
         steps.way_in()?;

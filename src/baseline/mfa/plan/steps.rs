@@ -24,7 +24,7 @@ pub(super) struct Steps<'a> {
 
 impl Steps<'_> {
     /// Neither expired now, nor without a way out when it expires before the user enrols.
-    pub(super) fn password(&self, deny: &DenyPolicy, policy: &str) -> Result<(), Remediation> {
+    pub(super) fn password(&self, deny: DenyPolicy, policy: &str) -> Result<(), Remediation> {
         let own = read(self.evidence.password_policy.as_ref());
         let (own, _) = own.map_err(|cause| not_read("whether passwords expire", &cause))?;
         let age = own.as_ref().and_then(|own| own.max_password_age).filter(|days| *days > 0);

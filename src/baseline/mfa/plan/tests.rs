@@ -528,7 +528,8 @@ fn documents() -> Vec<Value> {
             documents.push(deny_document(form, &["iam:*"]));
             let mut twice = deny_document(form, &open);
             twice["Statement"].as_array_mut().unwrap().push(serde_json::json!(
-                {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:ViaAWSService": "false"}}}
+                {"Effect": "Deny", "Action": "*", "Resource": "*",
+                    "Condition": {"Bool": {"aws:ViaAWSService": "false"}}}
             ));
             documents.push(twice);
         }
@@ -703,7 +704,10 @@ proptest! {
             2 => world.evidence.summary = denied("iam:GetAccountSummary"),
             3 => world.evidence.administration = denied("iam:GetAccountAuthorizationDetails"),
             4 => world.evidence.users.values_mut().for_each(|user| user.facts = denied("iam:ListAccessKeys")),
-            _ => world.evidence.users.values_mut().for_each(|user| user.enrolment = denied("iam:SimulatePrincipalPolicy")),
+            _ => {
+                let unread = || denied("iam:SimulatePrincipalPolicy");
+                world.evidence.users.values_mut().for_each(|user| user.enrolment = unread());
+            }
         }
         prop_assert_eq!(world.attached_to(), Vec::<String>::new());
     }
