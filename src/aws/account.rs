@@ -190,7 +190,7 @@ impl Cloud for Account {
     }
 
     async fn user_facts(&self, user: &IamUser) -> Observed<Option<UserFacts>> {
-        self.read_user_facts(&user.name, &user.arn).await.into()
+        Box::pin(self.read_user_facts(&user.name, &user.arn)).await.into()
     }
 
     async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>> {

@@ -245,7 +245,6 @@ fn everything(scope: UserScope) -> Controls {
             require_tls: true,
             mode: Some(Mode::Enforce),
             allow_kms_migration: true,
-            ..S3Encryption::default()
         }),
     }
 }
