@@ -192,7 +192,7 @@ impl Cloud for Account {
     }
 
     async fn user_facts(&self, user: &IamUser) -> Observed<Option<UserFacts>> {
-        self.read_user_facts(&user.name, &user.arn).await.into()
+        Box::pin(self.read_user_facts(&user.name, &user.arn)).await.into()
     }
 
     async fn may_change_password(&self, user_arn: &str) -> Observed<bool> {

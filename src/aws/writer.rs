@@ -48,12 +48,11 @@ impl Writer {
         let partition = aws.caller.identity().await?.partition.clone();
         let length = aws.edge.settings.change_session_length;
         // Never a session that reads: it may do more, or less, and others use it.
-        let session = match &target.role_name {
-            None => Session::of_chain(aws.edge.config.credentials_provider()),
-            Some(_) => {
-                let policy = scope::session_policy(action, &partition, &target.account_id);
-                Session::of_role_within(Arc::clone(&aws.caller), target.clone(), length, policy)
-            }
+        let session = if target.role_name.is_some() {
+            let policy = scope::session_policy(action, &partition, &target.account_id);
+            Session::of_role_within(Arc::clone(&aws.caller), target.clone(), length, policy)
+        } else {
+            Session::of_chain(aws.edge.config.credentials_provider())
         };
         session.open().await?;
         let limits = aws.limits.get_or_insert_with(&target.account_id, || Limits::new(&target.account_id));
@@ -111,7 +110,7 @@ impl Writer {
             Action::UserPolicy(change) => {
                 // The path is not known here; the ARN is for messages, which name the user alone.
                 let arn = format!("arn:{}:iam::{}:user/{}", self.partition, self.account.id, change.user_name);
-                let (facts, at) = self.account.read_user_facts(&change.user_name, &arn).await?;
+                let (facts, at) = Box::pin(self.account.read_user_facts(&change.user_name, &arn)).await?;
                 let Some(facts) = facts else { return Ok((ResourceState::Gone, at)) };
                 let (policy, _) = self.account.read_managed_policy(&change.policy_arn).await?;
                 let attached = facts.attached_policies.contains(&change.policy_arn);

@@ -169,9 +169,9 @@ fn operator(args: &OperatorPolicyArgs, out: &mut impl Write) -> Result<Exit, Cli
     if roles.is_empty() {
         return Err(CliError::NoRole(names(&args.filename)));
     }
-    let arns: Vec<String> = roles.iter().map(|(arn, _)| arn.clone()).collect();
+    let assumed: Vec<String> = roles.iter().map(|(arn, _)| arn.clone()).collect();
     let rows = || roles.iter().map(|(arn, what)| ["sts:AssumeRole".to_owned(), arn.clone(), what.join(", ")]).collect();
-    print(&operator_policy(&arns), args.output, || table_of(rows()), out)
+    print(&operator_policy(&assumed), args.output, || table_of(rows()), out)
 }
 
 fn print(

@@ -89,7 +89,7 @@ fn may_follow_success(code: &str, status: u16) -> bool {
         // EC2 counts requests before it looks at them, and refuses those over the limit with 503.
         "RequestLimitExceeded" | "EC2ThrottledException" => false,
         "RequestTimeout" | "RequestTimeoutException" => true,
-        _ => status >= 500 || status < 300,
+        _ => !(300..500).contains(&status),
     }
 }
 

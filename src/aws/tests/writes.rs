@@ -66,7 +66,7 @@ async fn check(action: Action, fault: Fault) {
         Applied::Done => Said::Done,
         Applied::Refused(_) => Said::Refused,
         Applied::NotKnown(_) => Said::NotKnown,
-        Applied::NotSent(cause) => panic!("{case}: it was sent: {cause}"),
+        Applied::NotSent(why) => panic!("{case}: it was sent: {why}"),
     };
     assert_eq!(said, expected(&action, fault), "{case}: {applied:?}");
     if let Applied::Refused(cause) | Applied::NotKnown(cause) = applied {

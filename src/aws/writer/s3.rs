@@ -22,7 +22,7 @@ impl Writer {
         let owner = &self.account.id;
         let Some(after) = after else {
             let attempt = self.attempt(WriteOperation::DeleteBucketEncryption, Service::S3, region);
-            let request = self.client(&attempt).delete_bucket_encryption().bucket(bucket).expected_bucket_owner(owner);
+            let request = client(&attempt).delete_bucket_encryption().bucket(bucket).expected_bucket_owner(owner);
             return self.send(&attempt, request.send()).await;
         };
         let configuration = match configuration(after) {
@@ -30,7 +30,7 @@ impl Writer {
             Err(error) => return Attempt::NotSent(Cause::new(CauseClass::Refused, error.to_string())),
         };
         let attempt = self.attempt(WriteOperation::PutBucketEncryption, Service::S3, region);
-        let request = self.client(&attempt).put_bucket_encryption().bucket(bucket).expected_bucket_owner(owner);
+        let request = client(&attempt).put_bucket_encryption().bucket(bucket).expected_bucket_owner(owner);
         self.send(&attempt, request.server_side_encryption_configuration(configuration).send()).await
     }
 
@@ -39,20 +39,20 @@ impl Writer {
         let owner = &self.account.id;
         let Some(after) = after else {
             let attempt = self.attempt(WriteOperation::DeleteBucketPolicy, Service::S3, region);
-            let request = self.client(&attempt).delete_bucket_policy().bucket(bucket).expected_bucket_owner(owner);
+            let request = client(&attempt).delete_bucket_policy().bucket(bucket).expected_bucket_owner(owner);
             return self.send(&attempt, request.send()).await;
         };
         let attempt = self.attempt(WriteOperation::PutBucketPolicy, Service::S3, region);
-        let request = self.client(&attempt).put_bucket_policy().bucket(bucket).expected_bucket_owner(owner);
+        let request = client(&attempt).put_bucket_policy().bucket(bucket).expected_bucket_owner(owner);
         self.send(&attempt, request.policy(after).send()).await
     }
+}
 
-    fn client(&self, attempt: &OneAttempt) -> aws_sdk_s3::Client {
-        // An endpoint of one's own has no name per bucket.
-        let path_style = attempt.config.endpoint_url().is_some();
-        let config = aws_sdk_s3::config::Builder::from(&attempt.config).force_path_style(path_style);
-        aws_sdk_s3::Client::from_conf(config.build())
-    }
+fn client(attempt: &OneAttempt) -> aws_sdk_s3::Client {
+    // An endpoint of one's own has no name per bucket.
+    let path_style = attempt.config.endpoint_url().is_some();
+    let config = aws_sdk_s3::config::Builder::from(&attempt.config).force_path_style(path_style);
+    aws_sdk_s3::Client::from_conf(config.build())
 }
 
 /// A bucket as the reads name it.
