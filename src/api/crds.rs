@@ -46,8 +46,8 @@ fn finish(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {
     Ok(crd)
 }
 
-/// A record is written whole, by this program: a default would add to what was recorded. Its outcome is written once, by
-/// a rule on the whole, because one on the field is not asked where the field, or all of status, is taken away.
+/// A record is written whole, by this program: a default would add to what was recorded. Its outcome is written once,
+/// by a rule on the whole, because one on the field is not asked where the field, or all of status, is taken away.
 fn finish_record(schema: &mut Value) {
     each_node(schema, &mut |node| drop(node.remove("default")));
     if let Some(schema) = schema.as_object_mut() {

@@ -1,9 +1,9 @@
-//! `plumbline undo`: from one `ChangeRecord` to the account as it was before, with the caller's own credentials. Reads a
-//! cluster or a file, and changes AWS through the engine.
+//! `plumbline undo`: from one `ChangeRecord` to the account as it was before, with the caller's own credentials. Reads
+//! a cluster or a file, and changes AWS through the engine.
 //!
 //! What is done follows from the record's values alone and is checked against everything else that the record says: a
-//! forged one is refused. The undo is a change with a record of its own, committed before it is made: in the cluster, or,
-//! where there is none, as a line of JSON on standard output, which `undo -f` reads again.
+//! forged one is refused. The undo is a change with a record of its own, committed before it is made: in the cluster,
+//! or, where there is none, as a line of JSON on standard output, which `undo -f` reads again.
 
 mod input;
 mod printed;

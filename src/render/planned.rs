@@ -1,4 +1,5 @@
-//! From the plan of a baseline to text for people: the changes in order, and why the other findings are left alone. No IO.
+//! From the plan of a baseline to text for people: the changes in order, and why the other findings are left alone. No
+//! IO.
 
 use comfy_table::{Cell, Table};
 

@@ -1,5 +1,5 @@
-//! From the text of `-f` to one `ChangeRecord`: a manifest as `kubectl get -o yaml` prints it, or the log of an operator,
-//! which has each record as a line of JSON. Reads a file, no more.
+//! From the text of `-f` to one `ChangeRecord`: a manifest as `kubectl get -o yaml` prints it, or the log of an
+//! operator, which has each record as a line of JSON. Reads a file, no more.
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,4 +1,5 @@
-//! From a plan to its part of the document `PlanReport`, and to what each finding says is done about it. No IO, no clock.
+//! From a plan to its part of the document `PlanReport`, and to what each finding says is done about it. No IO, no
+//! clock.
 
 use serde::Serialize;
 
@@ -68,8 +69,8 @@ pub struct AnsweredReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RemediationReport {
-    /// `None` where it does not fail, `Automatic` where a change of the plan answers it, `Held` where enforcement leaves
-    /// it alone, `Manual` where only people can do something.
+    /// `None` where it does not fail, `Automatic` where a change of the plan answers it, `Held` where enforcement
+    /// leaves it alone, `Manual` where only people can do something.
     pub kind: &'static str,
     /// One word for programs: why it is held.
     #[serde(serialize_with = "optional_text")]
