@@ -264,6 +264,7 @@ fn everything(scope: UserScope) -> Controls {
             forbid_sse_c: true,
             require_tls: true,
             allow_kms_migration: true,
+            ..S3Encryption::default()
         }),
     }
 }
