@@ -105,7 +105,7 @@ impl Enforced {
 
     /// The same with more arguments.
     pub(crate) fn operator_with(&self, more: &[&str]) -> Supervised {
-        let args = ["--enforce", "--lease-duration", "3s", "--settle-after", "3s"];
+        let args = ["--enforce"];
         let args: Vec<&str> = args.iter().chain(more).copied().collect();
         self.world.start(&self.kube.kubeconfig(self.world.kubeconfig()).unwrap(), &args)
     }

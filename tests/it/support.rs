@@ -26,7 +26,7 @@ use tokio::sync::OnceCell;
 pub(crate) const PLUMBLINE: &str = env!("CARGO_BIN_EXE_plumbline");
 
 /// How long a test waits for something that should take a second; two cores carry all tests at once.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
 
 /// The account whose credentials the operator has.
 const OPERATORS_ACCOUNT: &str = "111111111111";

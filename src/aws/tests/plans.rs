@@ -21,6 +21,8 @@ async fn cause_of(operation: Operation, fault: Fault) -> (Cause, usize) {
     let account = server.account_by(None, Duration::from_secs(30));
     let cause = if [operation::GET_POLICY, operation::GET_POLICY_VERSION].contains(&operation) {
         unknown(account.managed_policy(DENY).await)
+    } else if operation == operation::SIMULATE_PRINCIPAL_POLICY {
+        unknown(account.simulate(&user("ada").arn, &["iam:EnableMFADevice"], Some(false)).await)
     } else {
         unknown(account.user_facts(&user("ada")).await)
     };

@@ -207,7 +207,7 @@ async fn a_forged_record_is_refused_before_anything_is_asked_of_aws() {
             forged(|spec| spec.change.password_policy.as_mut().unwrap().before = other),
             "meaning does not follow from its values: it was edited or forged",
         ),
-        (forged(|spec| spec.account_id = "333333333333".into()), "meaning does not follow from its values"),
+        (forged(|spec| spec.account_id = "333333333333".into()), "resource does not follow from its values"),
         (forged(|spec| spec.ordinal = 7), "does not have the name that follows from its values"),
     ];
     for (record, expected) in cases {
