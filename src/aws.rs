@@ -17,7 +17,6 @@ mod rules;
 mod s3;
 mod session;
 mod settings;
-mod simulate;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -74,12 +74,11 @@ async fn plan(args: &PlanArgs) -> anyhow::Result<Exit> {
 }
 
 async fn undo(args: &UndoArgs) -> anyhow::Result<Exit> {
-    let cluster = match args.filename {
-        Some(_) => None,
-        None => {
-            let cluster = controller::cluster().await.map_err(anyhow::Error::from_boxed);
-            Some(cluster.context("no cluster: set KUBECONFIG, or name a file with the record with -f")?)
-        }
+    let cluster = if args.filename.is_some() {
+        None
+    } else {
+        let cluster = controller::cluster().await.map_err(anyhow::Error::from_boxed);
+        Some(cluster.context("no cluster: set KUBECONFIG, or name a file with the record with -f")?)
     };
     let provider = Aws::new(calling(args.rates)).await;
     let surface = Surface {

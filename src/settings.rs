@@ -9,6 +9,8 @@ use std::time::Duration;
 use clap::Args;
 
 pub use self::enforcement::EnforcementSettings;
+#[cfg(test)]
+pub(crate) use self::enforcement::SHORTEST_LEASE;
 pub use self::selector::{LabelSelector, SelectorError};
 use crate::api::BaselineDuration;
 

@@ -199,14 +199,11 @@ fn standing_block(terms: &Terms<'_>) -> Option<Block> {
 /// Which changes need no consent or have it, and whose.
 fn consent(plan: &Plan, digest: &str, terms: &Terms<'_>) -> Result<(Vec<usize>, Option<String>), Block> {
     let size = plan.changes.len();
-    let largest = usize::try_from(terms.enforcement.max_plan_size).unwrap_or_default();
-    let why = match terms.enforcement.approval {
-        ApprovalMode::Always => Some("every plan needs consent".to_owned()),
-        ApprovalMode::WhenOverSize if size > largest => {
-            Some(format!("it has {size} changes and maxPlanSize is {largest}"))
-        }
-        ApprovalMode::WhenOverSize => None,
-    };
+    let Enforcement { approval, max_plan_size, .. } = terms.enforcement;
+    let why = terms.enforcement.needs_approval(size).then(|| match approval {
+        ApprovalMode::Always => "every plan needs consent".to_owned(),
+        ApprovalMode::WhenOverSize => format!("it has {size} changes and maxPlanSize is {max_plan_size}"),
+    });
     let valid = terms.consents.iter().filter(|consent| terms.now < consent.expires_at);
     let best = valid.map(|consent| (covers(consent, plan, digest, terms), consent));
     let best = best.max_by_key(|(covered, _)| covered.len()).filter(|(covered, _)| !covered.is_empty());

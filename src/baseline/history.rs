@@ -217,17 +217,21 @@ impl History {
         times
     }
 
-    /// Whether others undid this often enough: it was made [`CONTESTED_AFTER`] times within [`CONTESTED_WITHIN`], and
-    /// is to be made once more.
+    /// Until when a target is contested, where it is: it was changed [`CONTESTED_AFTER`] times within
+    /// [`CONTESTED_WITHIN`], and is to be changed once more, so others undid it.
+    ///
+    /// The records of every baseline and generation count: whoever could begin the count anew, by an edit or by a
+    /// baseline made again, could have us fight for ever.
     #[must_use]
-    pub fn is_contested(&self, target: &str, now: Timestamp) -> bool {
+    pub fn contested_until(&self, target: &str, now: Timestamp) -> Option<Timestamp> {
         let made = self.0.iter().filter(|record| {
-            record.target == target
-                && record.outcome() == Some(Outcome::Succeeded)
-                && !record.is_undo
-                && record.claimed_at.duration_until(now) < CONTESTED_WITHIN
+            record.target == target && record.outcome() == Some(Outcome::Succeeded) && !record.is_undo
         });
-        made.count() >= CONTESTED_AFTER
+        let mut times: Vec<Timestamp> = made.map(|record| record.claimed_at).collect();
+        times.sort_unstable();
+        let first_that_counts = *times.iter().rev().nth(CONTESTED_AFTER - 1)?;
+        let until = first_that_counts.checked_add(CONTESTED_WITHIN).ok()?;
+        (now < until).then_some(until)
     }
 
     /// The latest refusal of an operation for want of a permission, if the baseline has not changed since and nobody

@@ -12,7 +12,7 @@ use super::account::AccountIdentity;
 use super::change::{Action, Change};
 use super::check::Control;
 use super::finding::{Finding, Verdict, short_hash};
-use super::history::History;
+use super::history::{CONTESTED_AFTER, History};
 use super::remediation::{HoldReason, Remediation};
 use super::{mfa, password_policy, s3_encryption, security_groups};
 use crate::api::{Controls, Mode, OwnerTag, PasswordPolicy, PasswordPolicyChange, RecordedBaseline};
@@ -238,12 +238,12 @@ fn hold_back(
 ) {
     take_out(changes, remediations, |change| {
         let Circumstances { now, account, baseline, history, .. } = circumstances;
-        if history.is_contested(&change.target(&account.account_id), *now) {
-            return Some(Remediation::held(
-                HoldReason::Contested,
-                "others have undone this change three times within 14 days: find out who, then edit the spec or except \
-                 it",
-            ));
+        if let Some(until) = history.contested_until(&change.target(&account.account_id), *now) {
+            let message = format!(
+                "others have undone what was changed here {CONTESTED_AFTER} times within 14 days: find out who, and \
+                 agree or except it; it is left alone until {until}"
+            );
+            return Some(Remediation::held(HoldReason::Contested, message));
         }
         let refusal = history.refusal(change.action.operation().name(), baseline, *now)?;
         Some(Remediation::held(HoldReason::MissingPermission, refusal.message.clone()))

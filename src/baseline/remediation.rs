@@ -29,7 +29,10 @@ pub enum HoldReason {
     AuditMode,
     /// Something that decides whether the change is safe could not be read; the message names the missing action.
     NotRead,
-    /// Others undo the change again and again.
+    /// Others undo what is changed here, three times within 14 days: it is left alone until the first of those three
+    /// changes is 14 days old. Nothing else lifts it, neither an edit of the spec nor `requestedAt`: what edits the
+    /// spec again and again may be who we would fight. Who takes it out of the spec or excepts it has no failing
+    /// finding left.
     Contested,
     /// AWS refused this change a short time ago; the message names the missing action.
     MissingPermission,

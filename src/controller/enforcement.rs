@@ -49,12 +49,7 @@ pub(super) async fn enforced(
 ) -> Result<Option<Evaluated>, AssessError> {
     let spec = &pass.baseline.spec;
     if !enforces(spec.mode, &spec.controls) {
-        let work = Work::new(pass, account, context, BTreeSet::new());
-        let plan = work.plan(&assessed, &Evidence::default(), History::default());
-        return Ok(Some(Evaluated {
-            assessment: assessed.assessment,
-            planned: Planned { plan, ..Planned::default() },
-        }));
+        return Ok(audited(pass, account, assessed, context).await);
     }
     let prepared = tokio::select! {
         prepared = prepare(pass, account, assessed, context) => prepared?,
@@ -78,6 +73,19 @@ pub(super) async fn enforced(
         evaluated = work.look_again(&made) => evaluated.map(Some),
         () = pass.halted(context) => Ok(None),
     }
+}
+
+/// Where no control enforces any more, what became of earlier changes is found out all the same.
+async fn audited(pass: &Pass, account: &AwsAccount, assessed: Assessed, context: &Context) -> Option<Evaluated> {
+    let work = Work::new(pass, account, context, BTreeSet::new());
+    tokio::select! {
+        settled = work.settle(&assessed) => if let Err(block) = settled {
+            warn!(reason = block.message, "records without outcome were not looked for");
+        },
+        () = pass.halted(context) => return None,
+    }
+    let plan = work.plan(&assessed, &Evidence::default(), History::default());
+    Some(Evaluated { assessment: assessed.assessment, planned: Planned { plan, ..Planned::default() } })
 }
 
 /// What stands before the first change.

@@ -262,6 +262,8 @@ async fn own_namespace() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::enforce::CALL_TIMEOUT;
+    use crate::settings::SHORTEST_LEASE;
 
     #[test]
     fn p6_leadership_ends_by_its_own_clock_and_covers_no_call_that_would_outlast_it() {
@@ -277,11 +279,11 @@ mod tests {
 
     #[test]
     fn p6_what_is_left_of_the_shortest_lease_outlasts_a_call_even_before_a_renewal() {
-        let (duration, sent) = (Duration::from_secs(15), Instant::now());
+        let (duration, sent) = (SHORTEST_LEASE, Instant::now());
         let slow_answer = Duration::from_secs(1);
         let before_renewal = sent + duration / RENEWALS + slow_answer;
         let left = leads_until(sent, duration).checked_duration_since(before_renewal).unwrap();
-        assert!(left >= Duration::from_secs(10), "{left:?}");
+        assert!(left >= CALL_TIMEOUT, "{left:?}");
     }
 
     #[test]

@@ -185,7 +185,7 @@ mod tests {
     fn the_next_look_is_as_early_as_it_helps_and_never_at_once() {
         let none = History::default();
         let at =
-            |reason, until| again(Some(&block(reason, until)), true, 0, &none, time(1000)).map(|at| at.as_second());
+            |reason, until| again(Some(&block(reason, until)), true, 0, &none, time(1000)).map(Timestamp::as_second);
         assert_eq!(at(BlockReason::EvaluatedOnly, None), Some(1002));
         assert_eq!(at(BlockReason::NotRecorded, None), Some(1300));
         assert_eq!(at(BlockReason::Unsettled, None), Some(1300));
@@ -197,7 +197,7 @@ mod tests {
         for waits_for_people in [BlockReason::ApprovalRequired, BlockReason::Conflict, BlockReason::MissingPermission] {
             assert_eq!(at(waits_for_people, None), None);
         }
-        let free = |startable, made| again(None, startable, made, &none, time(1000)).map(|at| at.as_second());
+        let free = |startable, made| again(None, startable, made, &none, time(1000)).map(Timestamp::as_second);
         assert_eq!(free(false, 3), None, "everything is made");
         assert_eq!(free(true, 3), Some(1010));
         assert_eq!(free(true, 0), Some(1300), "a refusal is no reason to hurry");

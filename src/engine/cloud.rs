@@ -200,9 +200,9 @@ pub trait Cloud: Send + Sync {
     async fn kms_key(&self, region: &str, key: &str) -> Observed<Option<KmsKey>>;
 }
 
-/// The longest that a change takes from asking for it to its answer, or to giving up on its answer. Nobody may start
-/// one who does not lead for that long.
-pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest that [`CloudWriter::apply`] takes, waiting for its turn included: then it says itself whether the call
+/// was sent. The enforcement waits a little longer for that, and asks nobody who does not lead for as long.
+pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(9);
 
 /// What AWS said to a call that changes something.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use crate::api::Days;
 /// What others undo is counted for so long: records that are gone earlier would hide it.
 const SHORTEST_RETENTION_DAYS: u16 = 14;
 
-/// A change is started only where the Lease outlasts its call, which may take ten seconds: under a shorter Lease none
-/// would ever start.
-const SHORTEST_LEASE: Duration = Duration::from_secs(15);
+/// A change is started only where what is left of the Lease outlasts its call: under a shorter Lease none would ever
+/// start. A test of `controller/leader.rs` holds this against the time that a call may take.
+pub(crate) const SHORTEST_LEASE: Duration = Duration::from_secs(15);
 
 /// Whether and how accounts are changed.
 #[derive(Clone, Debug, Args)]

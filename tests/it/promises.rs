@@ -96,9 +96,9 @@ async fn p8_pw_14_what_others_undo_three_times_is_contested_and_left_alone() {
         enforced.wait("closed", || enforced.change_names().len() == round).await;
         enforced.quiet().await;
         // Never twice the same value: it is the fight that counts, not the weapon.
-        let weaker = (7 + round).to_string();
-        let weaken = [("MinimumPasswordLength", weaker.as_str())];
-        enforced.world.aws.iam(id, "UpdateAccountPasswordPolicy", &weaken).await.unwrap();
+        let length = (7 + round).to_string();
+        let weaker = [("MinimumPasswordLength", length.as_str())];
+        enforced.world.aws.iam(id, "UpdateAccountPasswordPolicy", &weaker).await.unwrap();
         enforced.look_again(&format!("round {round}")).await;
     }
     let baseline = enforced.blocked("Contested").await;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use aws_sdk_iam::types::{
     ContextEntry, ContextKeyTypeEnum, EvaluationResult, OrganizationsDecisionDetail, PermissionsBoundaryDecisionDetail,
     PolicyEvaluationDecisionType,
@@ -17,6 +19,24 @@ use crate::aws::operation::SIMULATE_PRINCIPAL_POLICY;
 use crate::aws::paging::{marker, now, pages};
 use crate::baseline::Cause;
 
+/// What the change of an own password in the console takes.
+const CHANGE_PASSWORD: [&str; 2] = ["iam:ChangePassword", "iam:GetAccountPasswordPolicy"];
+
+/// What `AllowUsersToChangePassword` grants every user of the account, by no policy that a simulation would find.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PasswordPolicy.html>
+const GRANTED_BY_THE_ACCOUNT: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+    "Action": ["iam:ChangePassword", "iam:GetAccountPasswordPolicy"], "Resource": "*"}]}"#;
+
+/// Who asks, and under which circumstances.
+struct Question<'a> {
+    user_arn: &'a str,
+    /// `aws:MultiFactorAuthPresent`; `None` leaves the key out.
+    mfa_present: Option<bool>,
+    /// A policy beside those of the user.
+    granted: Option<&'a str>,
+}
+
 impl Account {
     pub(in crate::aws) async fn read_simulation(
         &self,
@@ -24,14 +44,27 @@ impl Account {
         actions: &[&str],
         mfa_present: Option<bool>,
     ) -> Read<BTreeMap<String, bool>> {
+        self.simulate_each(&Question { user_arn, mfa_present, granted: None }, actions).await
+    }
+
+    /// Whether a user without MFA could change the own password, were it granted by the account: denies of the user's
+    /// policies, permissions boundary and organization are what is left.
+    pub(in crate::aws) async fn simulate_password_change(&self, user_arn: &str) -> Read<bool> {
+        let question = Question { user_arn, mfa_present: Some(false), granted: Some(GRANTED_BY_THE_ACCOUNT) };
+        let (answers, at) = self.simulate_each(&question, &CHANGE_PASSWORD).await?;
+        Ok((answers.values().all(|allowed| *allowed), at))
+    }
+
+    /// Every action has an answer.
+    async fn simulate_each(&self, question: &Question<'_>, actions: &[&str]) -> Read<BTreeMap<String, bool>> {
         let mut by_resource: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for action in actions {
-            by_resource.entry(own_resource(user_arn, action)).or_default().push((*action).to_owned());
+            by_resource.entry(own_resource(question.user_arn, action)).or_default().push((*action).to_owned());
         }
         let mut answers = BTreeMap::new();
         let mut at = now();
         for (resource, asked) in by_resource {
-            at = self.simulate_on(user_arn, &resource, &asked, mfa_present, &mut answers).await?;
+            at = self.simulate_on(question, &resource, &asked, &mut answers).await?;
         }
         match actions.iter().find(|action| !answers.contains_key(**action)) {
             Some(left_out) => Err(malformed(SIMULATE_PRINCIPAL_POLICY, format!("the answer leaves {left_out} out"))),
@@ -41,22 +74,23 @@ impl Account {
 
     async fn simulate_on(
         &self,
-        user_arn: &str,
+        question: &Question<'_>,
         resource: &str,
         actions: &[String],
-        mfa_present: Option<bool>,
         answers: &mut BTreeMap<String, bool>,
-    ) -> Result<jiff::Timestamp, Cause> {
+    ) -> Result<Timestamp, Cause> {
+        let granted = question.granted.map(|policy| vec![policy.to_owned()]);
         pages(
             SIMULATE_PRINCIPAL_POLICY,
             |token| {
                 let request = self
                     .iam()
                     .simulate_principal_policy()
-                    .policy_source_arn(user_arn)
+                    .policy_source_arn(question.user_arn)
+                    .set_policy_input_list(granted.clone())
                     .set_action_names(Some(actions.to_vec()))
                     .resource_arns(resource)
-                    .set_context_entries(Some(context(user_arn, mfa_present)))
+                    .set_context_entries(Some(context(question.user_arn, question.mfa_present)))
                     .set_marker(token)
                     .send();
                 self.call(SIMULATE_PRINCIPAL_POLICY, self.home(), request)
@@ -123,6 +157,8 @@ fn is_allowed(result: &EvaluationResult) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use crate::aws::testing::{Answer, Request, complete, fast, iam, query_error, serve, unknown};
     use crate::baseline::CauseClass;
     use crate::engine::cloud::Cloud;
@@ -136,6 +172,12 @@ mod tests {
             .map(|n| request.param(&format!("ActionNames.member.{n}")).to_owned())
             .filter(|action| !action.is_empty())
             .collect()
+    }
+
+    fn mfa_present(request: &Request) -> Option<&str> {
+        let key = |n: &i32| request.param(&format!("ContextEntries.member.{n}.ContextKeyName"));
+        let n = (1..9).find(|n| key(n) == "aws:MultiFactorAuthPresent")?;
+        Some(request.param(&format!("ContextEntries.member.{n}.ContextKeyValues.member.1")))
     }
 
     fn results(results: &[(String, &str)], more: &str) -> Answer {
@@ -170,7 +212,7 @@ mod tests {
             .map(|request| (request.param("ResourceArns.member.1").to_owned(), actions(request)))
             .collect();
         asked.sort();
-        let [device, user, any] = [&ACTIONS[..1], &ACTIONS[1..3], &ACTIONS[3..]].map(|part| part.to_vec());
+        let [device, user, any] = [&ACTIONS[..1], &ACTIONS[1..3], &ACTIONS[3..]].map(<[&str]>::to_vec);
         assert_eq!(asked[0], ("*".to_owned(), any.iter().map(ToString::to_string).collect()));
         let device = device.iter().map(ToString::to_string).collect();
         assert_eq!(asked[1], ("arn:aws:iam::222222222222:mfa/ada".to_owned(), device));
@@ -186,12 +228,9 @@ mod tests {
             .await;
             complete(server.account().simulate(ADA, &["iam:ChangePassword"], present).await);
             let request = &server.requests()[0];
-            let entry = (1..9).find(|n| {
-                request.param(&format!("ContextEntries.member.{n}.ContextKeyName")) == "aws:MultiFactorAuthPresent"
-            });
-            let value = entry.map(|n| request.param(&format!("ContextEntries.member.{n}.ContextKeyValues.member.1")));
-            assert_eq!(value, expected);
+            assert_eq!(mfa_present(request), expected);
             assert_eq!(request.param("PolicySourceArn"), ADA);
+            assert_eq!(request.param("PolicyInputList.member.1"), "", "the user's own policies alone are asked about");
         }
     }
 
@@ -209,6 +248,50 @@ mod tests {
             let answers = complete(server.account().simulate(ADA, &["iam:EnableMFADevice"], Some(false)).await);
             assert_eq!(answers["iam:EnableMFADevice"], allowed, "{more}");
         }
+    }
+
+    #[tokio::test]
+    async fn pw_20_a_user_may_change_the_password_if_nothing_denies_either_action() {
+        let (change, read) = ("iam:ChangePassword", "iam:GetAccountPasswordPolicy");
+        for (decisions, expected) in [
+            ([(change, "allowed"), (read, "allowed")], true),
+            ([(change, "explicitDeny"), (read, "allowed")], false),
+            ([(change, "allowed"), (read, "explicitDeny")], false),
+            ([(change, "implicitDeny"), (read, "allowed")], false),
+        ] {
+            let server = serve(fast(), move |request, _| {
+                let decision = |action: &String| decisions.iter().find(|(of, _)| of == action).unwrap().1;
+                let answers: Vec<_> =
+                    actions(request).into_iter().map(|action| (action.clone(), decision(&action))).collect();
+                results(&answers, "")
+            })
+            .await;
+            assert_eq!(complete(server.account().may_change_password(ADA).await), expected, "{decisions:?}");
+            let requests = server.requests();
+            let asked: BTreeMap<_, _> = requests
+                .iter()
+                .map(|request| (actions(request), request.param("ResourceArns.member.1").to_owned()))
+                .collect();
+            let on = |action: &str, resource: &str| (vec![action.to_owned()], resource.to_owned());
+            assert_eq!(asked, BTreeMap::from([on(change, ADA), on(read, "*")]));
+            for request in &requests {
+                let granted: serde_json::Value =
+                    serde_json::from_str(request.param("PolicyInputList.member.1")).unwrap();
+                assert_eq!(granted["Statement"][0]["Action"], serde_json::json!([change, read]));
+                assert_eq!(mfa_present(request), Some("false"));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn pw_20_half_an_answer_and_a_refusal_are_unknown() {
+        let half = |_: &Request, _| results(&[("iam:ChangePassword".to_owned(), "allowed")], "");
+        let server = serve(fast(), half).await;
+        let cause = unknown(server.account().may_change_password(ADA).await);
+        assert_eq!(cause.class, CauseClass::Malformed);
+        let server = serve(fast(), |_, _| query_error(403, "AccessDenied", "no")).await;
+        let cause = unknown(server.account().may_change_password(ADA).await);
+        assert_eq!(cause.missing_action.as_deref(), Some("iam:SimulatePrincipalPolicy"));
     }
 
     #[tokio::test]

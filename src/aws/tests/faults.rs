@@ -45,8 +45,8 @@ const OPERATIONS: [Operation; 23] = [
     operation::ASSUME_ROLE,
 ];
 
-/// Operations that no assessment calls: only a plan, and a change.
-pub(super) const FOR_PLANS: [Operation; 7] = [
+/// Operations that no assessment calls, only a plan and a change: `aws/tests/plans.rs` puts the faults to them.
+pub(super) const FOR_PLANS_OF_USERS: [Operation; 7] = [
     operation::LIST_ACCESS_KEYS,
     operation::LIST_SERVICE_SPECIFIC_CREDENTIALS,
     operation::LIST_SIGNING_CERTIFICATES,
@@ -56,7 +56,7 @@ pub(super) const FOR_PLANS: [Operation; 7] = [
     operation::SIMULATE_PRINCIPAL_POLICY,
 ];
 
-/// Those for buckets: `aws/s3/tests.rs` puts the faults to them.
+/// The same for buckets: `aws/s3/tests.rs` puts the faults to them.
 const FOR_PLANS_OF_BUCKETS: [Operation; 4] = [
     operation::GET_BUCKET_TAGGING,
     operation::GET_BUCKET_WEBSITE,
@@ -379,7 +379,7 @@ fn the_table_has_every_operation() {
     let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/aws/operation.rs")).unwrap();
     let (table, _) = source.split_once("#[cfg(test)]").unwrap();
     let words = table.split('"').filter(|word| !word.contains(char::is_whitespace) && word.contains(':'));
-    let all = OPERATIONS.iter().chain(&FOR_PLANS).chain(&FOR_PLANS_OF_BUCKETS);
+    let all = OPERATIONS.iter().chain(&FOR_PLANS_OF_USERS).chain(&FOR_PLANS_OF_BUCKETS);
     let actions: BTreeSet<&str> = all.flat_map(|operation| [operation.name, operation.action]).collect();
     assert_eq!(words.collect::<BTreeSet<_>>(), actions);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 
-use super::faults::{FOR_PLANS, Fault};
+use super::faults::{FOR_PLANS_OF_USERS, Fault};
 use crate::aws::operation::{self, Operation};
 use crate::aws::testing::{fast, serve, unknown};
 use crate::aws::user::tests::{DENY, plain, user};
@@ -33,7 +33,8 @@ async fn cause_of(operation: Operation, fault: Fault) -> (Cause, usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p5_no_read_of_a_plan_that_fails_is_taken_for_an_answer() {
     let faults = Fault::QUICK.into_iter().chain([Fault::Hang]).filter(|fault| !fault.needs_pages());
-    let cases = FOR_PLANS.into_iter().flat_map(|operation| faults.clone().map(move |fault| (operation, fault)));
+    let cases =
+        FOR_PLANS_OF_USERS.into_iter().flat_map(|operation| faults.clone().map(move |fault| (operation, fault)));
     let each = |(operation, fault): (Operation, Fault)| async move {
         let (cause, attempts) = cause_of(operation, fault).await;
         assert_eq!(cause.class, fault.class(), "{operation} {fault:?}: {cause}");

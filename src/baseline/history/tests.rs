@@ -129,7 +129,7 @@ fn p7_what_may_have_changed_aws_counts_for_an_hour_and_undos_do_not() {
 
 #[test]
 fn pw_14_and_p8_what_was_made_three_times_within_14_days_is_contested() {
-    let contested = |records: Vec<RecordSummary>| History(records).is_contested("t", now());
+    let contested = |records: Vec<RecordSummary>| History(records).contested_until("t", now()).is_some();
     let three = || vec![made("06T12:00:01"), made("10T00:00:00"), made("19T00:00:00")];
     assert!(contested(three()));
     assert!(!contested(three().split_off(1)));
@@ -151,7 +151,20 @@ fn pw_14_and_p8_what_was_made_three_times_within_14_days_is_contested() {
     for (n, record) in other_meanings.iter_mut().enumerate() {
         (record.meaning, record.baseline) = (n.to_string(), baseline(i64::try_from(n).unwrap()));
     }
-    assert!(contested(other_meanings), "what counts is what is fought about");
+    assert!(contested(other_meanings), "what counts is what is fought about, whoever edits the spec meanwhile");
+}
+
+#[test]
+fn p8_a_contest_ends_when_the_first_of_the_last_three_changes_is_14_days_old() {
+    let until = |records: &[&str], now| {
+        History(records.iter().map(|claimed_at| made(claimed_at)).collect()).contested_until("t", at(now))
+    };
+    let three = ["19T00:00:00", "06T12:00:01", "10T00:00:00"];
+    assert_eq!(until(&three, "20T12:00:00"), Some(at("20T12:00:01")), "whatever their order");
+    assert_eq!(until(&three, "20T12:00:01"), None, "it is tried once more");
+    // Undone once more: the contest goes on, counted from the next of them.
+    let four = ["06T12:00:01", "10T00:00:00", "19T00:00:00", "20T12:00:01"];
+    assert_eq!(until(&four, "20T13:00:00"), Some(at("24T00:00:00")));
 }
 
 #[test]

@@ -190,6 +190,14 @@ fn pw_14_and_p8_what_others_undo_three_times_is_left_alone() {
         assert_eq!(world.plan().changes.is_empty(), expected.is_some());
     }
     assert_eq!(world.plan().digest, None, "nothing is left to approve");
+    let plan = world.plan();
+    let message = plan.remediations.values().next().unwrap().message().unwrap();
+    let until = now() - SignedDuration::from_hours(300) + SignedDuration::from_hours(14 * 24);
+    assert!(message.ends_with(&format!("left alone until {until}")), "{message}");
+    // Nobody begins the count anew by an edit, or by asking.
+    world.circumstances.baseline.generation += 1;
+    world.circumstances.baseline.requested_at = Some("now".to_owned());
+    assert_eq!(world.reasons(), [Some(HoldReason::Contested); 2]);
     // 14 days after the first of them it is tried again.
     world.circumstances.now = now() + SignedDuration::from_hours(36);
     assert_eq!(world.reasons(), [None; 2]);

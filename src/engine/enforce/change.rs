@@ -14,12 +14,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::baseline::change::{Action, Position, ResourceState, WriteOperation};
 use crate::baseline::{AccountIdentity, Cause, Control, Observed};
-use crate::engine::cloud::{Applied, DryRun};
+use crate::engine::cloud::{Applied, CHANGE_TIMEOUT, DryRun};
 use crate::engine::ledger::{Claim, Entry, LedgerError, Settlement, Wanted};
 
-/// The longest that the call which changes AWS may take: then its answer counts as lost. The shell keeps it, and
-/// leadership must hold for as long.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest that the call which changes AWS may take: then its answer counts as lost. Leadership must hold for as
+/// long. The writer gives up a little earlier by itself, since it alone knows whether the call was sent.
+pub const CALL_TIMEOUT: Duration = CHANGE_TIMEOUT.saturating_add(Duration::from_secs(1));
 
 /// A record that is older is not begun any more.
 pub const START_WITHIN: SignedDuration = SignedDuration::from_secs(30);

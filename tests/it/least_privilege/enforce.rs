@@ -183,8 +183,8 @@ impl Stage {
         let ResourceState::SecurityGroup(rules) = read(self.writer(role, &any).await.state(&any).await).unwrap() else {
             panic!("the default group is gone")
         };
-        let rule = rules.into_iter().find(|rule| rule.is_egress).unwrap();
-        self.of_rule("default", Some(rule), None)
+        let egress = rules.into_iter().find(|rule| rule.is_egress).unwrap();
+        self.of_rule("default", Some(egress), None)
     }
 
     /// The attachment whose record says what the policy is.

@@ -22,10 +22,12 @@ fn days_ago(days: i64) -> Timestamp {
     now() - SignedDuration::from_hours(24 * days)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "evidence holds options")]
 fn seen<T>(value: T) -> Option<Observed<T>> {
     Some(Observed::complete(value, now()))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "evidence holds options")]
 fn denied<T>(action: &str) -> Option<Observed<T>> {
     let cause = Cause::new(CauseClass::AccessDenied, "AWS refused it");
     Some(Observed::Unknown(Cause { missing_action: Some(action.to_owned()), ..cause }))

@@ -69,16 +69,18 @@ fn allow(change: Value) -> Value {
     let mut statement = json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::222222222222:role/app"},
         "Action": "s3:*", "Resource": ["arn:aws:s3:::data", "arn:aws:s3:::data/*"]});
     let fields = statement.as_object_mut().unwrap();
-    for (name, value) in change.as_object().unwrap() {
+    let Value::Object(change) = change else { panic!("{change} is no object") };
+    for (name, value) in change {
         if value.is_null() {
-            fields.remove(name)
+            fields.remove(&name)
         } else {
-            fields.insert(name.clone(), value.clone())
+            fields.insert(name, value)
         };
     }
     statement
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a bucket holds an option")]
 fn policy(statements: impl Into<Value>) -> Option<String> {
     Some(json!({"Version": "2012-10-17", "Statement": statements.into()}).to_string())
 }

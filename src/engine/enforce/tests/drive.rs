@@ -147,6 +147,9 @@ pub(super) fn faults(request: Request<'_>, choice: Choice) -> Vec<Fault> {
 /// Which fault every request of a kind has.
 pub(super) type Always = fn(Request<'_>) -> Option<Fault>;
 
+/// What somebody else does meanwhile.
+pub(super) type Meddling = fn(&Rig);
+
 /// Which fault comes at which request, counted over all processes.
 pub(super) type Schedule = BTreeMap<usize, Fault>;
 
@@ -169,7 +172,7 @@ pub(super) struct Rig {
     /// For each request so far: what could have gone wrong.
     pub(super) seen: Vec<Vec<Fault>>,
     /// Is done before the request of this number.
-    pub(super) before: Option<(usize, fn(&Rig))>,
+    pub(super) before: Option<(usize, Meddling)>,
     /// Every request for which it names a fault has that fault.
     pub(super) always: Option<Always>,
 }
