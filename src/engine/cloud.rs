@@ -142,8 +142,8 @@ pub trait Cloud: Send + Sync {
     /// there is no such user.
     async fn user_facts(&self, user: &IamUser) -> Observed<Option<UserFacts>>;
     /// `iam:SimulatePrincipalPolicy`: whether nothing keeps the user from changing the own password without MFA, once
-    /// the account's password policy lets users change theirs. That permission is granted by no policy of the user, so that
-    /// a simulation of the user's own policies alone would miss it.
+    /// the account's password policy lets users change theirs. That permission is granted by no policy of the
+    /// user, so that a simulation of the user's own policies alone would miss it.
     async fn may_change_password(&self, user_arn: &str) -> Observed<bool>;
     /// `iam:GetPolicy` and `iam:GetPolicyVersion` of the default version; `None` where there is no such policy.
     async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>>;
