@@ -88,7 +88,7 @@ pub(super) async fn reconcile(
         return Ok(Action::requeue(pass.until(due_at)));
     }
     let span = info_span!("baseline", baseline = pass.baseline.name_any(), account = pass.account_id());
-    let Some(outcome) = pass.run(&context).instrument(span.clone()).await else {
+    let Some(outcome) = Box::pin(pass.run(&context)).instrument(span.clone()).await else {
         return Ok(Action::requeue(OVERTAKEN_EVERY));
     };
     let written = pass.write(&context, &outcome).instrument(span).await;

@@ -21,7 +21,7 @@ use crate::engine::ledger::{Entry, Settlement};
 /// What is still to be done.
 #[derive(Clone, Debug)]
 enum Work {
-    Make(Change),
+    Make(Box<Change>),
     Resume(Box<(Entry, Action)>),
 }
 
@@ -56,7 +56,7 @@ impl<'a> Pass<'a> {
     pub fn making(plan: &'a Plan, admission: &'a Admission, claimant: &'a Claimant, history: &'a History) -> Self {
         let changes = admission.start.iter().filter_map(|index| plan.changes.get(*index));
         Self {
-            work: changes.cloned().map(Work::Make).collect(),
+            work: changes.cloned().map(|change| Work::Make(Box::new(change))).collect(),
             plan_digest: plan.digest.as_deref(),
             approval: admission.approval.as_deref(),
             failures: history.failures(&claimant.baseline).len(),

@@ -89,6 +89,7 @@ pub(super) enum Mfa {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "a document: each is a line that a scenario writes or leaves out")]
 pub(super) struct User {
     pub(super) name: String,
     pub(super) path: Option<String>,

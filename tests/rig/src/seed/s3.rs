@@ -110,8 +110,8 @@ fn replication_document(account: &str, bucket: &str) -> String {
             Element::with_children("Destination", vec![target]),
         ],
     );
-    let role = Element::with_text("Role", format!("arn:aws:iam::{account}:role/replication"));
-    document("ReplicationConfiguration", vec![role, rule])
+    let replicates = Element::with_text("Role", format!("arn:aws:iam::{account}:role/replication"));
+    document("ReplicationConfiguration", vec![replicates, rule])
 }
 
 fn encryption_document(encryption: &Encryption, seeded: &Seeded) -> String {
