@@ -55,6 +55,6 @@ pub const REQUESTED_AT: &str = "plumbline.dev/requestedAt";
 /// The same in Flux's words, so that `flux reconcile` and its users' habits work.
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
-/// The label of a `ChangeRecord` that tells the hour in which it was claimed, in hours since 1970: the rate of the whole
-/// operator is counted by it.
+/// The label of a `ChangeRecord` that tells the hour in which it was claimed, in hours since 1970: the rate of the
+/// whole operator is counted by it.
 pub const CLAIMED_HOUR: &str = "plumbline.dev/claimed-hour";

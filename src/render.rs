@@ -1,4 +1,4 @@
-//! From an [`AuditReport`], with plans or without, to text in one of the formats of `-o`, one file a format. No IO, no clock.
+//! From an [`AuditReport`], with plans or without, to text in one of the formats of `-o`, one file a format. No IO.
 
 mod change;
 mod json;

@@ -55,8 +55,8 @@ pub struct AwsAccountSpec {
     ]))]
     pub audit_role_name: Option<String>,
 
-    /// The name of the IAM role in the account that Plumbline assumes to change it, with its path if it has one. Omitted:
-    /// nothing in the account is ever changed. Example: `PlumblineEnforce`.
+    /// The name of the IAM role in the account that Plumbline assumes to change it, with its path if it has one.
+    /// Omitted: nothing in the account is ever changed. Example: `PlumblineEnforce`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [
         {"rule": "self.matches('^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')",

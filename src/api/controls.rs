@@ -183,7 +183,8 @@ pub enum UserScope {
      "message": "enforceDefaultGroup empties what requireEmptyDefaultGroup asks to be empty: set \
                  requireEmptyDefaultGroup: true too, or remove enforceDefaultGroup"},
     {"rule": "!has(self.narrow) || !self.narrow || has(self.allowedIngress)",
-     "message": "narrow replaces rules by what allowedIngress allows of them: set allowedIngress too, or remove narrow"},
+     "message": "narrow replaces rules by what allowedIngress allows of them: set allowedIngress too, or remove \
+                 narrow"},
 ]))]
 pub struct SecurityGroupsControl {
     /// What is done about this control's drift: `Audit` or `Enforce`. It can only lower the baseline's own mode.

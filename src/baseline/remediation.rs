@@ -22,7 +22,7 @@ pub enum Remediation {
     Manual(String),
 }
 
-/// Why enforcement leaves a finding alone. The words are part of the API: status, reports and `plumbline plan` have them.
+/// Why enforcement leaves a finding alone. The words are part of the API: status and reports have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HoldReason {
     /// The mode of the control, or of the baseline, is `Audit`.
@@ -92,7 +92,7 @@ pub enum HoldReason {
     Replication,
     /// The bucket serves a website, which has no HTTPS.
     Website,
-    /// The bucket's policy cannot be rewritten: `NotPrincipal`, a principal that is gone, a public policy under a block.
+    /// The bucket's policy cannot be rewritten: `NotPrincipal`, a principal that is gone, public under a block.
     PolicyNotWritable,
     /// The bucket's policy would be longer than AWS allows.
     PolicyTooLarge,

@@ -10,6 +10,7 @@ mod admission;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::{info, warn};
 
@@ -308,7 +309,8 @@ impl<'a> Work<'a> {
             leadership: &*self.context.leadership,
             provider: &*self.context.provider,
             witness,
-            now,
+            // Records are put in order by it, and several are made within a second.
+            now: Timestamp::now,
         }
     }
 }

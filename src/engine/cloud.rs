@@ -141,9 +141,9 @@ pub trait Cloud: Send + Sync {
     /// `iam:ListSigningCertificates` and `iam:ListAttachedUserPolicies` of a user, all of them or none; `None` where
     /// there is no such user.
     async fn user_facts(&self, user: &IamUser) -> Observed<Option<UserFacts>>;
-    /// `iam:SimulatePrincipalPolicy`: whether nothing keeps the user from changing the own password without MFA, once the
-    /// account's password policy lets users change theirs. That permission is granted by no policy of the user, so that
-    /// a simulation of the user's own policies alone would miss it.
+    /// `iam:SimulatePrincipalPolicy`: whether nothing keeps the user from changing the own password without MFA, once
+    /// the account's password policy lets users change theirs. That permission is granted by no policy of the
+    /// user, so that a simulation of the user's own policies alone would miss it.
     async fn may_change_password(&self, user_arn: &str) -> Observed<bool>;
     /// `iam:GetPolicy` and `iam:GetPolicyVersion` of the default version; `None` where there is no such policy.
     async fn managed_policy(&self, arn: &str) -> Observed<Option<ManagedPolicy>>;
@@ -228,7 +228,7 @@ pub enum DryRun {
     NotKnown(Cause),
 }
 
-/// The one change for which a session was opened: 900 seconds, one action on one resource, and the reads that verify it.
+/// The one change for which a session was opened: 900 seconds, one action on one resource, the reads that verify it.
 ///
 /// Exists only where the three switches of enforcement are on, and in `plumbline undo` with the caller's credentials.
 #[async_trait]

@@ -1,5 +1,5 @@
-//! From an assessment to the evidence that planning needs beside it: read only for controls that enforce, and only about
-//! what fails. IO through the cloud alone.
+//! From an assessment to the evidence that planning needs beside it: read only for controls that enforce, and only
+//! about what fails. IO through the cloud alone.
 
 mod mfa;
 mod password_policy;

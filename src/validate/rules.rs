@@ -1,7 +1,8 @@
 //! The CEL rules of a CRD, asked without an API server. No IO.
 //!
 //! Kubernetes' own functions come with kube's `cel` feature; what it lacks, `type()`, or reads more leniently than the
-//! API server, `isCIDR()` and `getHours()` of a time zone, is here. A rule that cannot be evaluated counts as broken, as it does in the API server.
+//! API server, `isCIDR()` and `getHours()` of a time zone, is here. A rule that cannot be evaluated counts as broken,
+//! as it does in the API server.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -22,7 +22,7 @@ async fn kubectl_explains_a_field_with_its_unit_and_an_example() {
         ("accountbaseline.spec.enforcement.windows.timeZone", "Europe/Berlin"),
         ("accountbaseline.spec.controls.mfa.denyPolicyName", "PlumblineRequireMfa"),
         ("planapproval.spec.planDigest", "status.plan.digest"),
-        ("changerecord.spec.change.bucketPolicy", "policy is replaced"),
+        ("changerecord.spec.change.bucketPolicy", "The policy of a bucket"),
         ("changerecord.status.outcome", "NotApplied"),
     ] {
         let explained = explain(path).await;

@@ -1,5 +1,5 @@
-//! What the tests of enforcement stand on: an account with something to change for each kind of change, an operator that
-//! may change it, and both proxies in one order.
+//! What the tests of enforcement stand on: an account with something to change for each kind of change, an operator
+//! that may change it, and both proxies in one order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -156,7 +156,9 @@ impl Enforced {
     pub(crate) async fn records(&self) -> Vec<ChangeRecord> {
         let of_account = ListParams::default().fields(&format!("spec.accountId={}", self.seeded.account_id));
         let mut records = Api::<ChangeRecord>::all(self.world.client.clone()).list(&of_account).await.unwrap().items;
-        records.sort_by_key(|record| (record.spec.claimed_at, record.name_any()));
+        // In the order of their creation: their times are those of the wall clock, to the second.
+        let version = |record: &ChangeRecord| record.resource_version().and_then(|version| version.parse::<u64>().ok());
+        records.sort_by_key(|record| (record.spec.claimed_at, version(record)));
         records
     }
 

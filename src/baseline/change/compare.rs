@@ -1,4 +1,4 @@
-//! Whether what AWS shows is the value from before, the value that is meant, or neither; and what names a change. No IO.
+//! Whether what AWS shows is the value from before, the one that is meant, or neither; and what names a change. No IO.
 
 use ipnet::IpNet;
 use serde_json::{Map, Value};

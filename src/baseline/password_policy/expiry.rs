@@ -93,8 +93,8 @@ pub(super) fn check(
         return Ok(expiring.len());
     }
     let message = format!(
-        "{}, whose password would expire at once, could not change it without MFA: a deny leaves iam:ChangePassword and \
-         iam:GetAccountPasswordPolicy not open, and expiry and deny together leave no way in",
+        "{}, whose password would expire at once, could not change it without MFA: a deny leaves iam:ChangePassword \
+         and iam:GetAccountPasswordPolicy not open, and expiry and deny together leave no way in",
         names(&blocked)
     );
     Err((HoldReason::DenyBlocksPasswordChange, message))

@@ -1,5 +1,5 @@
-//! From controls to what the enforce role needs: each control's changes in statements of their own, scoped as far as AWS
-//! lets them be, and the reads that verify them. No IO.
+//! From controls to what the enforce role needs: each control's changes in statements of their own, scoped as far as
+//! AWS lets them be, and the reads that verify them. No IO.
 //!
 //! A control is here only where it enforces. What a statement allows is what the plan of these controls can come to
 //! change, no more: the role never holds what would let it give itself other rights.

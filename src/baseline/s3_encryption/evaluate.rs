@@ -252,9 +252,10 @@ fn bucket_key(encryption: Option<&BucketEncryption>, algorithm: Algorithm, at: T
 /// Absent and `NONE` both block nothing.
 fn sse_c(encryption: Option<&BucketEncryption>, at: Timestamp) -> Outcome {
     let blocked = encryption.map_or(&[][..], |encryption| &encryption.blocked_encryption_types);
+    let blocked: Vec<&str> = blocked.iter().map(String::as_str).filter(|blocked| *blocked != "NONE").collect();
     let observed =
         if blocked.is_empty() { "none blocked".to_owned() } else { format!("{} blocked", blocked.join(", ")) };
-    if blocked.iter().any(|blocked| blocked == "SSE-C") {
+    if blocked.contains(&"SSE-C") {
         return Outcome::Pass { observed, note: String::new(), at };
     }
     let why = "the bucket accepts objects that are encrypted with a key that only the uploader has (SSE-C)".to_owned();

@@ -1,8 +1,8 @@
 //! From failing findings of the control to the changes that answer them, and why the others are held. No IO.
 //!
-//! A bucket has one write of its encryption and one of its policy at most. What the spec does not ask for keeps its live
-//! value, no algorithm is lowered, no customer-managed key is replaced, no statement is taken away. What one finding is
-//! held for does not hold the others of the bucket, unless it speaks of the bucket as a whole.
+//! A bucket has one write of its encryption and one of its policy at most. What the spec does not ask for keeps its
+//! live value, no algorithm is lowered, no customer-managed key is replaced, no statement is taken away. What one
+//! finding is held for does not hold the others of the bucket, unless it speaks of the bucket as a whole.
 
 mod encryption;
 mod grants;

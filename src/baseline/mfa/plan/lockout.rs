@@ -4,7 +4,7 @@
 //!
 //! To compare it: attach a policy to a user in IAM, and for each [`Caller`] and action ask IAM by a session of that
 //! kind (or by `iam:SimulateCustomPolicy` with [`Caller::context`] as its context entries). IAM refuses with an
-//! explicit deny exactly where [`denies`] says so. [`Person::gets_in`] needs no IAM: it is made of such questions alone.
+//! explicit deny exactly where [`denies`] says so. [`Person::gets_in`] needs no IAM: it is made of such questions.
 
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
 //! From a group's name and tags to who else manages it. No IO.
 //!
-//! Another controller puts a rule back, or breaks without it. A group of the customer's own that a service's interface uses bears none of these marks, and is nobody else's.
+//! Another controller puts a rule back, or breaks without it. A group of the customer's own that a service's interface
+//! uses bears none of these marks, and is nobody else's.
 
 use crate::api::{OwnerTag, SecurityGroupRuleValue};
 use crate::baseline::security_groups::SecurityGroup;

@@ -129,7 +129,7 @@ proptest! {
         }
 
         // What a plan answered does not fail any more. Narrower rules may make others public, together with them: these
-        // did not fail before, and come next; and a default group comes once nothing of it needs its exception any more.
+        // did not fail before, and come next; and a default group comes once nothing of it needs its exception.
         // Then it is quiet.
         let mut seen = decided(&planned);
         let mut last = planned;
