@@ -34,6 +34,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::config::IdentityCache;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 
 use self::account::Account;
 use self::limits::{Limits, Recent};
@@ -188,6 +189,8 @@ impl Edge {
             .identity_cache(IdentityCache::no_cache())
             .http_client(transport)
             .timeout_config(TimeoutConfig::disabled())
+            // A call that waits for its turn would count as one that stands still; the transport bounds each attempt.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build()
     }
 

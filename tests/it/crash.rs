@@ -18,7 +18,7 @@ enum Step {
     /// At a call to the API server.
     Kube { verb: &'static str, resource: &'static str, nth: u32 },
     /// At a call to AWS.
-    Aws { service: &'static str, operation: &'static str, resource: Option<&'static str>, nth: u32 },
+    Aws { service: &'static str, operation: &'static str, role: Option<&'static str>, nth: u32 },
 }
 
 /// When it is killed: the call never arrives, or it takes effect and its answer never comes.
@@ -33,7 +33,7 @@ const fn kube(verb: &'static str, resource: &'static str, nth: u32) -> Step {
 }
 
 const fn aws(service: &'static str, operation: &'static str) -> Step {
-    Step::Aws { service, operation, resource: None, nth: 1 }
+    Step::Aws { service, operation, role: None, nth: 1 }
 }
 
 /// One of every kind: commit, fresh reads of the intent, session, the five writes, outcome, status.
@@ -45,7 +45,7 @@ fn steps() -> Vec<Step> {
         kube("get", "awsaccounts", 2),
         kube("update-status", "changerecords", 1),
         kube("update-status", "changerecords", 5),
-        Step::Aws { service: "sts", operation: "AssumeRole", resource: Some("PlumblineEnforce"), nth: 1 },
+        Step::Aws { service: "sts", operation: "AssumeRole", role: Some("PlumblineEnforce"), nth: 1 },
         aws("s3", "PutBucketEncryption"),
         aws("s3", "PutBucketPolicy"),
         aws("iam", "UpdateAccountPasswordPolicy"),
@@ -63,12 +63,12 @@ async fn kill_at(enforced: &Enforced, step: Step, moment: Moment) {
             let action = if moment == Moment::Before { KubeAction::Hang } else { KubeAction::HangAnswer };
             enforced.kube.rule(KubeMatcher::call(verb, resource).nth(nth), action, Some(1));
         }
-        Step::Aws { service, operation, resource, nth } => {
+        Step::Aws { service, operation, role, nth } => {
             let action = if moment == Moment::Before { AwsAction::Hang } else { AwsAction::HangAnswer };
             // EC2's question beforehand is the same operation and changes nothing.
             let matcher = AwsMatcher::operation(service, operation).nth(nth);
-            let matcher = match resource {
-                Some(resource) => matcher.resource(resource),
+            let matcher = match role {
+                Some(role) => matcher.resource(&format!("arn:aws:iam::{}:role/{role}", enforced.seeded.account_id)),
                 None => matcher.mutating(),
             };
             proxy.rule(matcher, action, Some(1));

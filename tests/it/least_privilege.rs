@@ -25,9 +25,21 @@ accountId: "$ACCOUNT"
 alias: least-privilege
 passwordPolicy: {minimumPasswordLength: 8}
 groups: [{name: admins, policies: ["arn:aws:iam::aws:policy/AdministratorAccess"]}]
+policies:
+  - name: RequireMfa
+    document:
+      Version: "2012-10-17"
+      Statement:
+        - Effect: Deny
+          NotAction: ["iam:CreateVirtualMFADevice", "iam:EnableMFADevice", "iam:ListMFADevices",
+                      "iam:ListVirtualMFADevices", "iam:ResyncMFADevice", "iam:GetUser", "iam:GetMFADevice",
+                      "sts:GetSessionToken"]
+          Resource: "*"
+          Condition: {BoolIfExists: {"aws:MultiFactorAuthPresent": "false"}}
 users:
   - {name: ada, password: true, groups: [admins]}
   - {name: bob, password: true, mfa: [Virtual]}
+  - {name: zoe, password: true, mfa: [Virtual], groups: [admins]}
 prefixLists: {eu-west-1: [{name: partners, cidrs: [3.0.0.0/8]}]}
 securityGroups:
   eu-west-1:
@@ -38,6 +50,11 @@ securityGroups:
 keys: {eu-west-1: [{alias: alias/s3-default}]}
 buckets:
   - {name: plain-$ACCOUNT, region: eu-west-1}
+  - name: public-$ACCOUNT
+    region: eu-west-1
+    publicAccessBlock: false
+    policy: {Version: "2012-10-17", Statement: [{Effect: Allow, Principal: "*", Action: "s3:GetObject",
+             Resource: "arn:aws:s3:::public-$ACCOUNT/*"}]}
   - name: secret-$ACCOUNT
     region: eu-west-1
     encryption: {algorithm: aws:kms, key: "key:eu-west-1/alias/s3-default", bucketKey: true}
@@ -45,8 +62,17 @@ buckets:
              Action: "s3:GetObject", Resource: "arn:aws:s3:::secret-$ACCOUNT/*"}]}
 "#;
 
+/// The actions on which no verdict hangs, but whether a change is safe: without one of them its findings are held.
+const FOR_CHANGES: [&str; 5] = [
+    "iam:SimulatePrincipalPolicy",
+    "s3:GetBucketPublicAccessBlock",
+    "s3:GetBucketTagging",
+    "s3:GetBucketWebsite",
+    "s3:GetReplicationConfiguration",
+];
+
 /// Two baselines of the account, because only one scope of users at a time can be asked for.
-fn manifest(account_id: &str, role: &str, external_id: &str) -> String {
+fn manifest(account_id: &str, key: &str, role: &str, external_id: &str) -> String {
     format!(
         r#"apiVersion: plumbline.dev/v1alpha1
 kind: AwsAccount
@@ -65,6 +91,7 @@ metadata: {{name: everything}}
 spec:
   accountRef: {{name: shop}}
   mode: Enforce
+  enforcement: {{ownedElsewhere: [{{key: ManagedBy}}]}}
   controls:
     passwordPolicy: {{minimumPasswordLength: 14}}
     mfa:
@@ -74,8 +101,8 @@ spec:
     securityGroups:
       {{allowedIngress: [], narrow: true, requireEmptyDefaultGroup: true, enforceDefaultGroup: Unattached}}
     s3Encryption:
-      {{minimumAlgorithm: SseKms, requireCustomerManagedKey: true, requireBucketKey: true, forbidSseC: true,
-       requireTls: true}}
+      {{minimumAlgorithm: SseKms, requireCustomerManagedKey: true, kmsKeys: ["{key}"],
+       requireBucketKey: true, forbidSseC: true, requireTls: true, allowKmsMigration: true}}
 "#
     )
 }
@@ -85,6 +112,8 @@ struct Stage {
     emulator: Ministack,
     operator: User,
     account: String,
+    /// The ARN of its key: the emulator takes an alias for another resource than its key.
+    key: String,
     policy: Value,
     trust: Value,
     dir: tempfile::TempDir,
@@ -93,19 +122,26 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let emulator = Ministack::start().await.unwrap();
-        let account = emulator.seed(ACCOUNT).await.unwrap().account_id;
+        let seeded = emulator.seed(ACCOUNT).await.unwrap();
+        let key = seeded.keys["eu-west-1/alias/s3-default"].clone();
+        let account = seeded.account_id;
         let assume = json!({"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": format!("arn:aws:iam::{account}:role/*")}
         ]});
         let operator = emulator.user(OPERATORS_ACCOUNT, "plumbline", &assume).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("printed.yaml");
-        std::fs::write(&file, manifest(&account, "PlumblineAudit", "0f6c9a")).unwrap();
+        std::fs::write(&file, manifest(&account, &key, "PlumblineAudit", "0f6c9a")).unwrap();
         let policy = printed(&["audit", "-f", file.to_str().unwrap()]);
         // The emulator does not replace policy variables.
-        let policy = policy.to_string().replace("${aws:PrincipalAccount}", &account).parse().unwrap();
+        let policy: Value = policy.to_string().replace("${aws:PrincipalAccount}", &account).parse().unwrap();
+        // It does not know which user a simulation is about, either.
+        let simulate = "iam:SimulatePrincipalPolicy";
+        let mut policy = without(&policy, simulate);
+        let anywhere = json!({"Sid": "Simulate", "Effect": "Allow", "Action": [simulate], "Resource": "*"});
+        policy["Statement"].as_array_mut().unwrap().push(anywhere);
         let trust = printed(&["trust", "--operator", &operator.arn, "--external-id", "0f6c9a"]);
-        Self { emulator, operator, account, policy, trust, dir }
+        Self { emulator, operator, account, key, policy, trust, dir }
     }
 
     /// Makes a role with a policy and audits by it.
@@ -118,7 +154,7 @@ impl Stage {
 
     async fn run(&self, role: &str, external_id: &str) -> Output {
         let file = self.dir.path().join(format!("{role}-{external_id}.yaml"));
-        std::fs::write(&file, manifest(&self.account, role, external_id)).unwrap();
+        std::fs::write(&file, manifest(&self.account, &self.key, role, external_id)).unwrap();
         let mut command = Command::new(PLUMBLINE);
         command.args(["audit", "-o", "json", "-f"]).arg(&file);
         command.env_clear().envs(self.emulator.environment(&self.operator));
@@ -165,6 +201,13 @@ fn says(report: &Value, text: &str) -> bool {
     findings.filter_map(|finding| finding["message"].as_str()).any(|message| message.contains(text))
 }
 
+/// Whether a finding is held because an action is missing.
+fn holds(report: &Value, action: &str) -> bool {
+    let findings = report["baselines"].as_array().unwrap().iter().flat_map(|it| it["findings"].as_array().unwrap());
+    let mut held = findings.map(|it| &it["remediation"]).filter(|it| it["reason"] == "NotRead");
+    held.any(|it| it["message"].as_str().is_some_and(|message| message.contains(action)))
+}
+
 fn alias(report: &Value) -> &Value {
     &report["baselines"][0]["account"]["alias"]
 }
@@ -199,6 +242,14 @@ async fn p12_the_audit_policy_is_enough_and_every_action_in_it_is_needed() {
     let report = stage.audit_without(for_severity).await;
     assert_eq!(unknown(&report), BTreeSet::new());
     assert!(!says(&report, "attached to nothing") && says(&report, for_severity), "{report:#}");
+
+    for action in FOR_CHANGES {
+        assert!(rest.remove(action), "{action}");
+        assert!(!holds(&report, action), "{report:#}");
+        let report = stage.audit_without(action).await;
+        assert_eq!(unknown(&report), BTreeSet::new(), "without {action}");
+        assert!(holds(&report, action), "without {action}: {report:#}");
+    }
 
     let audits = rest.iter().map(async |action| (action, stage.audit_without(action).await));
     let reports: Vec<_> = stream::iter(audits).buffer_unordered(AT_ONCE).collect().await;

@@ -73,7 +73,7 @@ impl Stage {
         let account = seeded.account_id.clone();
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("printed.yaml");
-        let declared = manifest(&account, "PlumblineAudit", "0f6c9a")
+        let declared = manifest(&account, "alias/s3-default", "PlumblineAudit", "0f6c9a")
             .replace("auditRoleName", "enforceRoleName: PlumblineEnforce, auditRoleName");
         std::fs::write(&file, declared).unwrap();
         let path = file.to_str().unwrap();

@@ -191,8 +191,7 @@ pub(super) struct Bucket {
     pub(super) policy: Option<Value>,
     #[serde(default)]
     pub(super) website: bool,
-    #[serde(default)]
-    pub(super) public_access_block: bool,
+    pub(super) public_access_block: Option<bool>,
     /// The bucket that gets this one's server access logs.
     pub(super) logs_to: Option<String>,
     #[serde(default)]

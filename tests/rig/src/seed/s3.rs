@@ -65,6 +65,10 @@ async fn configure(client: &Client, bucket: &Bucket, seeded: &Seeded) -> anyhow:
     if let Some(encryption) = &bucket.encryption {
         put("encryption", XML, encryption_document(encryption, seeded)).await?;
     }
+    // Before the policy, which a block would refuse.
+    if bucket.public_access_block == Some(false) {
+        put("publicAccessBlock", XML, public_access_block(false)).await?;
+    }
     if let Some(policy) = &bucket.policy {
         put("policy", "application/json", policy.to_string()).await?;
     }
@@ -72,10 +76,8 @@ async fn configure(client: &Client, bucket: &Bucket, seeded: &Seeded) -> anyhow:
         let index = Element::with_children("IndexDocument", vec![Element::with_text("Suffix", "index.html")]);
         put("website", XML, document("WebsiteConfiguration", vec![index])).await?;
     }
-    if bucket.public_access_block {
-        let fields = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"];
-        let fields = fields.map(|field| Element::with_text(field, true)).to_vec();
-        put("publicAccessBlock", XML, document("PublicAccessBlockConfiguration", fields)).await?;
+    if bucket.public_access_block == Some(true) {
+        put("publicAccessBlock", XML, public_access_block(true)).await?;
     }
     if !bucket.tags.is_empty() {
         let tag = |(key, value): (&String, &String)| {
@@ -95,6 +97,12 @@ async fn configure(client: &Client, bucket: &Bucket, seeded: &Seeded) -> anyhow:
         put("logging", XML, document("BucketLoggingStatus", vec![enabled])).await?;
     }
     Ok(())
+}
+
+fn public_access_block(blocks: bool) -> String {
+    let fields = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"];
+    let fields = fields.map(|field| Element::with_text(field, blocks)).to_vec();
+    document("PublicAccessBlockConfiguration", fields)
 }
 
 /// To itself: the emulator asks no more than that the target exists.
