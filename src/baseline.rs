@@ -1,5 +1,5 @@
-//! The pure core: from what was observed and what is desired to findings, to a plan ([`plan`]), and to what of it may be
-//! started now ([`admit`]). No IO, no clock, no async.
+//! The pure core: from what was observed and what is desired to findings, to a plan ([`plan`]), and to what of it may
+//! be started now ([`admit`]). No IO, no clock, no async.
 //!
 //! One folder per control, each with the units that are observed, the snapshot that is built of them, and
 //! `evaluate(&Desired, &Snapshot) -> Vec<Finding>`: every judged resource has a row, passing ones too, and the same

@@ -1,6 +1,6 @@
 //! From a judged account to a plan and, where a control enforces, to changes: settle what an earlier process left,
-//! plan, admit, enforce, and judge and plan again where something was made. Where none enforces: settle, and plan. IO through ledger, cloud and fresh reads
-//! alone.
+//! plan, admit, enforce, and judge and plan again where something was made. Where none enforces: settle, and plan. IO
+//! through ledger, cloud and fresh reads alone.
 //!
 //! Up to the first change, and after the last one, the pass is given up where an edit overtakes it. In between each
 //! change looks for itself whether it is still wanted.
