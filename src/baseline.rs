@@ -1,8 +1,10 @@
-//! The pure core: from what was observed and what is desired to findings. No IO, no clock, no async.
+//! The pure core: from what was observed and what is desired to findings, to a plan ([`plan`]), and to what of it may
+//! be started now ([`admit`]). No IO, no clock, no async.
 //!
 //! One folder per control, each with the units that are observed, the snapshot that is built of them, and
 //! `evaluate(&Desired, &Snapshot) -> Vec<Finding>`: every judged resource has a row, passing ones too, and the same
-//! input gives the same rows in the same order.
+//! input gives the same rows in the same order. Beside it the evidence that a plan needs, and `plan`, which answers
+//! failing findings with changes or says why not.
 
 mod account;
 pub mod admit;

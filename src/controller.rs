@@ -23,23 +23,23 @@ mod outcome;
 mod planned;
 mod schedule;
 mod status;
+mod watches;
 mod witness;
 mod write;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::channel::mpsc;
-use futures::{Stream, StreamExt, future};
+use futures::{Stream, StreamExt};
 use kube::core::{ClusterResourceScope, DeserializeGuard};
 use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -48,7 +48,7 @@ pub use self::cluster::cluster;
 use self::context::Context;
 use self::leader::Candidate;
 use self::ledger::KubeLedger;
-use crate::api::{AccountBaseline, AwsAccount, BaselineException, PlanApproval};
+use crate::api::AccountBaseline;
 use crate::engine::cloud::Provider;
 use crate::engine::ledger::Leadership;
 use crate::settings::Settings;
@@ -149,7 +149,7 @@ async fn operate(
     let (overturned, overturned_baselines) = mpsc::unbounded();
     let work = async {
         tokio::join!(
-            watch_accounts(client, accounts_writer, context.clone(), overturned.clone()),
+            watches::accounts(client, accounts_writer, context.clone(), overturned.clone()),
             exceptions::watch(exceptions_writer, context.clone(), overturned.clone()),
             approvals::watch(approvals_writer, context.clone(), overturned),
             report(controller_of(&context).run(accounts::reconcile, retry, context.clone())),
@@ -186,7 +186,7 @@ async fn evaluate(
 ) {
     let (used, used_exceptions) = mpsc::unbounded();
     let (planned, planned_approvals) = mpsc::unbounded();
-    let watched = watch_baselines(writer, context.clone(), used, planned);
+    let watched = watches::baselines(writer, context.clone(), used, planned);
     let baselines = Controller::for_stream(watched, context.baselines.clone())
         .with_config(Config::default().concurrency(context.settings.concurrency))
         .reconcile_on(overturned)
@@ -227,79 +227,6 @@ async fn unsettled(ledger: &KubeLedger, settings: &Settings) -> BTreeSet<String>
             BTreeSet::new()
         }
     }
-}
-
-/// Keeps the store of accounts, and has the baselines of an account reconciled once the store holds its change.
-///
-/// A watch of its own in place of `Controller::watches`: that one may call before the store has the change, and the
-/// baseline would be found not due.
-async fn watch_accounts(
-    client: Client,
-    writer: Writer<Guarded<AwsAccount>>,
-    context: Arc<Context>,
-    overturned: mpsc::UnboundedSender<ObjectRef<Guarded<AccountBaseline>>>,
-) {
-    let stop = context.stop.clone().cancelled_owned();
-    watcher::watcher(Api::<Guarded<AwsAccount>>::all(client), watcher::Config::default())
-        .default_backoff()
-        .reflect(writer)
-        .take_until(stop)
-        .for_each(|event| {
-            let baselines = match event {
-                Ok(watcher::Event::Apply(account) | watcher::Event::Delete(account)) => {
-                    context.baselines_of(Some(&account.name_any()))
-                }
-                // A list anew: accounts may have vanished unseen.
-                Ok(watcher::Event::InitDone) => context.baselines_of(None),
-                Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => Vec::new(),
-                Err(error) => {
-                    warn!(kind = "AwsAccount", error = describe(&error), "watch failed, will be tried again");
-                    Vec::new()
-                }
-            };
-            for baseline in baselines {
-                // Fails only after the controller ended.
-                let _ = overturned.unbounded_send(baseline);
-            }
-            future::ready(())
-        })
-        .await;
-}
-
-/// The stream that the controller of baselines runs on. Once the store holds a change, the exceptions of the baseline's
-/// account and the approvals for it are looked at: the baseline's status says what they covered.
-fn watch_baselines(
-    writer: Writer<Guarded<AccountBaseline>>,
-    context: Arc<Context>,
-    used: mpsc::UnboundedSender<ObjectRef<Guarded<BaselineException>>>,
-    planned: mpsc::UnboundedSender<ObjectRef<Guarded<PlanApproval>>>,
-) -> impl Stream<Item = Result<Guarded<AccountBaseline>, watcher::Error>> {
-    let api = Api::<Guarded<AccountBaseline>>::all(context.client.clone());
-    let look = move |event: &Result<watcher::Event<Guarded<AccountBaseline>>, watcher::Error>| {
-        let (exceptions, approvals) = match event {
-            Ok(watcher::Event::Apply(baseline) | watcher::Event::Delete(baseline)) => match &baseline.0 {
-                Ok(stored) => {
-                    let account = &stored.spec.account_ref.name;
-                    (context.exceptions_of(Some(account)), context.approvals_of(Some(&stored.name_any())))
-                }
-                Err(_) => (Vec::new(), Vec::new()),
-            },
-            Ok(watcher::Event::InitDone) => {
-                context.baselines_listed.store(true, Ordering::Release);
-                (context.exceptions_of(None), context.approvals_of(None))
-            }
-            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) | Err(_) => (Vec::new(), Vec::new()),
-        };
-        for approval in approvals {
-            // Fails only after the controller ended.
-            let _ = planned.unbounded_send(approval);
-        }
-        for exception in exceptions {
-            // Fails only after the controller ended.
-            let _ = used.unbounded_send(exception);
-        }
-    };
-    watcher::watcher(api, watcher::Config::default()).reflect(writer).inspect(look).applied_objects()
 }
 
 /// Reconciling an object failed on the Kubernetes side: the API server did not answer, or refused the status.

@@ -1,7 +1,9 @@
-//! The run: observes an account over the trait [`cloud::Cloud`] and has it judged by the pure core.
+//! The run: observes an account over the trait [`cloud::Cloud`], has it judged and planned for by the pure core, and
+//! makes the changes that were admitted.
 //!
 //! Knows neither Kubernetes nor an SDK. [`assess`] is the one way in for the controller and for the command line, so
-//! that what a pipeline prints is what the operator says.
+//! that what a pipeline prints is what the operator says. [`enforce`] is the one way to a change, for the operator and
+//! for `plumbline undo`.
 
 mod assess;
 pub mod cloud;

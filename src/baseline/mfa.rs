@@ -1,4 +1,5 @@
-//! The control `mfa`: what is observed of root and of IAM users, and how it is judged. No IO.
+//! The control `mfa`: what is observed of root and of IAM users, and how it is judged and
+//! enforced. No IO.
 //!
 //! Breadth comes from the credential report, which is up to four hours old; truth comes from live reads. The report
 //! only ever clears a user: whoever fails by it is read live before a finding says so, and what passes by it carries

@@ -4,10 +4,13 @@
 //! does. Each control says what it would change and what it holds ([`ControlPlan`]); here modes, contests and refusals
 //! are laid over that, the changes are put in order, and the whole gets a digest that nothing alters but the changes.
 
+mod mode;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+pub use self::mode::{effective, enforces, mode_of};
 use super::account::AccountIdentity;
 use super::change::{Action, Change};
 use super::check::Control;
@@ -97,49 +100,6 @@ impl ControlPlan {
     pub fn manual(&mut self, finding: &Finding, message: impl Into<String>) {
         self.remediations.insert(finding.subject().id(), Remediation::Manual(message.into()));
     }
-}
-
-/// The mode of a control under the baseline's.
-#[must_use]
-pub fn mode_of(control: Control, ceiling: Mode, controls: &Controls) -> Mode {
-    let own = match control {
-        Control::PasswordPolicy => controls.password_policy.as_ref().and_then(|own| own.mode),
-        Control::Mfa => controls.mfa.as_ref().and_then(|own| own.mode),
-        Control::SecurityGroups => controls.security_groups.as_ref().and_then(|own| own.mode),
-        Control::S3Encryption => controls.s3_encryption.as_ref().and_then(|own| own.mode),
-    };
-    ceiling.under(own)
-}
-
-/// The controls with the mode of each as it is under the baseline's.
-#[must_use]
-pub fn effective(ceiling: Mode, controls: &Controls) -> Controls {
-    let mut effective = controls.clone();
-    let Controls { password_policy, mfa, security_groups, s3_encryption } = &mut effective;
-    let modes = [
-        (Control::PasswordPolicy, password_policy.as_mut().map(|own| &mut own.mode)),
-        (Control::Mfa, mfa.as_mut().map(|own| &mut own.mode)),
-        (Control::SecurityGroups, security_groups.as_mut().map(|own| &mut own.mode)),
-        (Control::S3Encryption, s3_encryption.as_mut().map(|own| &mut own.mode)),
-    ];
-    for (control, mode) in modes {
-        if let Some(mode) = mode {
-            *mode = Some(mode_of(control, ceiling, controls));
-        }
-    }
-    effective
-}
-
-/// Whether any control enforces.
-#[must_use]
-pub fn enforces(ceiling: Mode, controls: &Controls) -> bool {
-    let named = [
-        (Control::PasswordPolicy, controls.password_policy.is_some()),
-        (Control::Mfa, controls.mfa.is_some()),
-        (Control::SecurityGroups, controls.security_groups.is_some()),
-        (Control::S3Encryption, controls.s3_encryption.is_some()),
-    ];
-    named.into_iter().any(|(control, named)| named && mode_of(control, ceiling, controls) == Mode::Enforce)
 }
 
 /// Plans the changes that close what fails.

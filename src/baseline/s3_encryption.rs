@@ -1,4 +1,4 @@
-//! The control `s3Encryption`: what is observed of buckets and keys, and how they are judged. No IO.
+//! The control `s3Encryption`: what is observed of buckets and keys, and how they are judged and enforced. No IO.
 //!
 //! Directory buckets are out of scope: `s3:ListBuckets` does not list them, so they have no rows.
 

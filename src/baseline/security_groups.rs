@@ -1,4 +1,5 @@
-//! The control `securityGroups`: what is observed of rules and groups, and how they are judged. No IO.
+//! The control `securityGroups`: what is observed of rules and groups, and how they are judged and enforced. No
+//! IO.
 //!
 //! What has no row: rules out of a group, rules whose source is a group, and groups that another account owns.
 

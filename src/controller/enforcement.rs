@@ -1,16 +1,16 @@
 //! From a judged account to a plan and, where a control enforces, to changes: settle what an earlier process left,
-//! plan, admit, enforce, and judge and plan again where something was made. IO through ledger, cloud and fresh reads
-//! alone.
+//! plan, admit, enforce, and judge and plan again where something was made. Where none enforces: settle, and plan. IO
+//! through ledger, cloud and fresh reads alone.
 //!
 //! Up to the first change, and after the last one, the pass is given up where an edit overtakes it. In between each
 //! change looks for itself whether it is still wanted.
 
 mod admission;
+mod surroundings;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::{info, warn};
 
@@ -20,17 +20,15 @@ use super::baselines::{Assessed, Pass};
 use super::budget::Share;
 use super::context::{Context, now};
 use super::entries::one_line;
-use super::intent::{self, KubeIntent};
 use super::ledger::expired;
 use super::planned::{Planned, again};
 use super::status::Evaluated;
-use super::witness::{KubeWitness, reference};
 use crate::api::{AwsAccount, Enforcement, RecordedBaseline};
 use crate::baseline::admit::{Admission, Block, BlockReason};
 use crate::baseline::history::{History, Outcome};
 use crate::baseline::plan::{Circumstances, Evidence, Plan, enforces, plan};
 use crate::engine::cloud::Target;
-use crate::engine::enforce::{Claimant, Made, Surroundings, enforce, settle};
+use crate::engine::enforce::{Made, enforce, settle};
 use crate::engine::ledger::Ledger;
 use crate::engine::{AssessError, gather};
 
@@ -276,41 +274,6 @@ impl<'a> Work<'a> {
         let kept = usize::try_from(self.context.settings.enforcement.records_per_account).unwrap_or(usize::MAX);
         if self.target.is_some() {
             self.context.ledger.delete(&expired(history, kept, now())).await;
-        }
-    }
-
-    fn claimant(&self, target: &Target, assessed: &Assessed) -> Claimant {
-        Claimant {
-            target: target.clone(),
-            partition: assessed.assessment.identity.partition.clone(),
-            baseline: self.baseline.clone(),
-            claimed_by: self.context.identity.clone(),
-        }
-    }
-
-    fn intent(&self, approval: Option<(String, String)>) -> KubeIntent {
-        let planned = intent::Planned {
-            baseline: self.pass.baseline.clone(),
-            account: self.account.clone(),
-            exceptions: self.pass.in_force.fingerprint.clone(),
-            approval,
-        };
-        KubeIntent { client: self.context.fresh.clone(), planned, stop: self.context.stop.clone() }
-    }
-
-    fn witness(&self) -> KubeWitness {
-        KubeWitness { baseline: reference(&self.pass.baseline), told: self.context.told.clone() }
-    }
-
-    fn surroundings<'s>(&'s self, intent: &'s KubeIntent, witness: &'s KubeWitness) -> Surroundings<'s> {
-        Surroundings {
-            ledger: &self.context.ledger,
-            intent,
-            leadership: &*self.context.leadership,
-            provider: &*self.context.provider,
-            witness,
-            // Records are put in order by it, and several are made within a second.
-            now: Timestamp::now,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What the engine asks of a cloud: reads alone, one unit each. The audit path holds no more than this.
+//! What the engine asks of a cloud: reads, one unit each, by [`Cloud`]; changes, one a session, by [`CloudWriter`].
+//! Traits alone. An audit holds no more than the reads.
 
 use std::sync::Arc;
 use std::time::Duration;

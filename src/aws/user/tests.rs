@@ -63,6 +63,11 @@ pub(in crate::aws) fn plain(request: &Request) -> Answer {
         "ListServiceSpecificCredentials" => list("ListServiceSpecificCredentials", "ServiceSpecificCredentials", ""),
         "ListSigningCertificates" => list("ListSigningCertificates", "Certificates", ""),
         "ListAttachedUserPolicies" => list("ListAttachedUserPolicies", "AttachedPolicies", ""),
+        "SimulatePrincipalPolicy" => iam(
+            "SimulatePrincipalPolicy",
+            "<EvaluationResults><member><EvalActionName>iam:EnableMFADevice</EvalActionName>\
+             <EvalDecision>allowed</EvalDecision></member></EvaluationResults>",
+        ),
         other => panic!("{other}"),
     }
 }
