@@ -10,7 +10,7 @@ use crate::enforced::{CHANGES, Enforced, outcomes};
 use crate::support::drift;
 
 /// How many accounts are enforced at the same time: most of the time each of them waits.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 8;
 
 /// Where the operator is killed.
 #[derive(Clone, Copy, Debug)]

@@ -105,7 +105,8 @@ impl Enforced {
 
     /// The same with more arguments.
     pub(crate) fn operator_with(&self, more: &[&str]) -> Supervised {
-        let args = ["--enforce"];
+        // The rate of the whole operator is counted over all accounts of the cluster, which all tests share.
+        let args = ["--enforce", "--max-changes-per-hour", "100000"];
         let args: Vec<&str> = args.iter().chain(more).copied().collect();
         self.world.start(&self.kube.kubeconfig(self.world.kubeconfig()).unwrap(), &args)
     }

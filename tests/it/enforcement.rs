@@ -2,11 +2,12 @@
 
 use std::process::Command;
 
-use plumbline_rig::controlplane::ControlPlane;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use plumbline_rig::controlplane::{ControlPlane, manifests};
 use serde_json::{Value, json};
 
 use crate::enforced::{CHANGES, CONTROLS, Enforced, STATE, blocked_by, outcomes};
-use crate::support::{PLUMBLINE, cluster, drift, verdict};
+use crate::support::{PLUMBLINE, apply, cluster, drift, file, kubectl, verdict};
 
 /// Runs `plumbline` as the administrator of the cluster and of the account.
 async fn plumbline(enforced: &Enforced, args: &[&str]) -> (i32, String, String) {
@@ -121,7 +122,7 @@ async fn p7_a_plan_over_its_size_starts_nothing_without_consent() {
     assert!(blocked_by(&baseline).unwrap().1.contains(&digest));
     assert_eq!(enforced.change_names(), [""; 0]);
     let id = &enforced.world.id;
-    crate::support::apply::<plumbline::api::PlanApproval>(
+    apply::<plumbline::api::PlanApproval>(
         &enforced.world.client,
         json!({"apiVersion": "plumbline.dev/v1alpha1", "kind": "PlanApproval", "metadata": {"name": id},
             "spec": {"baselineRef": {"name": id}, "planDigest": digest, "expiresAt": "2099-01-01T00:00:00Z"}}),
@@ -148,4 +149,33 @@ async fn p7_changes_go_at_the_rate_and_the_rest_waits_until_a_time() {
     let _operator = enforced.operator();
     enforced.look_again("after a restart").await;
     assert_eq!(enforced.change_names(), CHANGES[..2], "records survive a restart, so the rate does");
+}
+
+#[tokio::test]
+async fn who_edits_a_baseline_does_not_approve_its_plan_and_nobody_of_them_writes_records() {
+    let client = cluster().await.admin_client().await.unwrap();
+    for role in manifests(&file("tests/user-rbac.yaml")).unwrap() {
+        let name = role["metadata"]["name"].as_str().unwrap().to_owned();
+        apply::<ClusterRole>(&client, role).await;
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}]});
+        apply::<ClusterRoleBinding>(&client, binding).await;
+    }
+    let (view, edit, approve) = ("plumbline-view", "plumbline-edit-baselines", "plumbline-approve-plans");
+    for (user, verb, resource, may) in [
+        (view, "list", "changerecords", true),
+        (view, "update", "accountbaselines", false),
+        (edit, "update", "accountbaselines", true),
+        (edit, "create", "planapprovals", false),
+        (edit, "create", "changerecords", false),
+        (approve, "create", "planapprovals", true),
+        (approve, "get", "accountbaselines", true),
+        (approve, "update", "accountbaselines", false),
+        (approve, "create", "changerecords", false),
+    ] {
+        let answer = kubectl(&["auth", "can-i", verb, &format!("{resource}.plumbline.dev"), "--as", user]).await;
+        assert_eq!(answer.status.success(), may, "{user} {verb} {resource}");
+    }
 }
