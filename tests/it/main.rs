@@ -22,6 +22,7 @@ mod exceptions;
 mod faults;
 mod layout;
 mod least_privilege;
+mod lockout;
 mod operator;
 mod promises;
 mod robustness;
