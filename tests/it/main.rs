@@ -8,11 +8,15 @@
     reason = "a test that panics fails"
 )]
 
+// So the cases of `conformance`, which are a file of the crate, find their `crate::baseline` and `crate::engine` here too.
+use plumbline::{baseline, engine};
+
 mod admission;
 mod audit;
 mod bad_days;
 mod bad_manifests;
 mod calls;
+mod conformance;
 mod crash;
 mod crds;
 mod edge_cases;
