@@ -44,7 +44,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use self::cluster::cluster;
+pub use self::cluster::{cluster, cluster_of};
 use self::context::Context;
 use self::leader::Candidate;
 use self::ledger::KubeLedger;

@@ -25,7 +25,16 @@ struct KubeCluster {
 ///
 /// When neither can be used.
 pub async fn cluster() -> Result<Box<dyn Cluster>, Box<dyn std::error::Error + Send + Sync>> {
-    let client = fresh::client(kube::Config::infer().await?)?;
+    Ok(cluster_of(kube::Config::infer().await?)?)
+}
+
+/// The cluster of a configuration that was read already.
+///
+/// # Errors
+///
+/// When it holds no address, certificate or credentials that can be used.
+pub fn cluster_of(config: kube::Config) -> Result<Box<dyn Cluster>, kube::Error> {
+    let client = fresh::client(config)?;
     Ok(Box::new(KubeCluster { ledger: KubeLedger::new(client.clone()), client }))
 }
 

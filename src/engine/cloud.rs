@@ -208,7 +208,7 @@ pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(9);
 /// What AWS said to a call that changes something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// It was made.
+    /// It was made, or everything is as if it had been: the rule that is to go is gone already.
     Done,
     /// AWS refused it: nothing was changed.
     Refused(Cause),

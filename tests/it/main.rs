@@ -8,11 +8,15 @@
     reason = "a test that panics fails"
 )]
 
+// So the cases of `conformance`, which are a file of the crate, find their `crate::baseline` and `crate::engine` here too.
+use plumbline::{baseline, engine};
+
 mod admission;
 mod audit;
 mod bad_days;
 mod bad_manifests;
 mod calls;
+mod conformance;
 mod crash;
 mod crds;
 mod edge_cases;
@@ -22,6 +26,7 @@ mod exceptions;
 mod faults;
 mod layout;
 mod least_privilege;
+mod lockout;
 mod operator;
 mod promises;
 mod robustness;

@@ -1,21 +1,29 @@
-"""Starts ministack with its faults about managed prefix lists and about users put right.
+"""Starts ministack with its faults about managed prefix lists, users and MFA put right.
 
 It neither stores nor describes the list that a rule of a security group names, so that the rule would have no other
 side; and it takes the reading of a list's entries for a call on no resource, which a policy for prefix lists then does
 not allow. It does not know the lists of a user's service-specific credentials and signing certificates, of which nobody
-has any here, nor the condition key iam:PolicyARN. Works with the version that requirements.txt pins.
+has any here, nor the condition key iam:PolicyARN. It leaves out aws:ViaAWSService, which AWS always sends, and it takes a
+session for one without MFA although a device was named when its token was asked for. How a policy's conditions are
+judged is its own. Works with the version that requirements.txt pins.
 """
 
+import contextvars
 import sys
+from urllib.parse import parse_qs
 
 from ministack.app import main
-from ministack.core import iam_actions
-from ministack.services import ec2, iam
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import ec2, iam, sts
 
 parse_permissions = ec2._parse_ip_permissions
 describe_rule = ec2._sg_rule_xml
 resource_of = iam_actions.extract_resource_arn
 context_of = iam_actions.request_tag_context
+keys_of = iam_evaluator._principal_keys
+answer_sts = sts.handle_request
+register_session = sts.register_session
+device_of_session = contextvars.ContextVar("device_of_session", default=None)
 
 
 def parse_permissions_with_lists(params, prefix):
@@ -50,6 +58,30 @@ def context_with_policy(service, iam_action, body, params):
     return {**context, "iam:policyarn": policy} if policy else context
 
 
+async def answer_sts_with_devices(method, path, headers, body, query_params):
+    params = {**query_params, **parse_qs(body.decode())}
+    device = None
+    if iam._p(params, "Action") == "GetSessionToken":
+        device = iam._p(params, "SerialNumber", None)
+    if device:
+        owner = (iam._mfa_devices.get(device) or {}).get("User")
+        caller = sts._caller_identity(headers, query_params)
+        if not owner or owner != caller["principalName"] or not iam._p(params, "TokenCode"):
+            return iam._error(403, "AccessDenied", "MultiFactorAuthentication failed", ns="sts")
+    device_of_session.set(device)
+    return await answer_sts(method, path, headers, body, query_params)
+
+
+def register_session_with_device(access_key, session):
+    register_session(access_key, {**session, "Device": device_of_session.get()})
+
+
+def keys_with_mfa(credential):
+    keys = {**keys_of(credential), "aws:viaawsservice": "false"}
+    session = sts._sessions.get(credential.access_key_id) or {}
+    return {**keys, "aws:multifactorauthpresent": "true"} if session.get("Device") else keys
+
+
 def empty_list(operation, name):
     result = f"<{operation}Result><{name}/><IsTruncated>false</IsTruncated></{operation}Result>"
 
@@ -65,6 +97,9 @@ for operation, name in (
 ):
     iam._IAM_HANDLERS.setdefault(operation, empty_list(operation, name))
 iam_actions.request_tag_context = context_with_policy
+iam_evaluator._principal_keys = keys_with_mfa
+sts.handle_request = answer_sts_with_devices
+sts.register_session = register_session_with_device
 ec2._parse_ip_permissions = parse_permissions_with_lists
 ec2._sg_rule_xml = describe_rule_with_lists
 iam_actions.extract_resource_arn = resource_of_with_lists

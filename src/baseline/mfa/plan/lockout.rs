@@ -2,9 +2,9 @@
 //! does to people. No IO, and nothing of the code that it checks: it reads a policy as JSON and knows its own rules, so
 //! that it can stand beside IAM itself (an emulator that enforces policies) in a comparison.
 //!
-//! To compare it: attach a policy to a user in IAM, and for each [`Caller`] and action ask IAM by a session of that
-//! kind (or by `iam:SimulateCustomPolicy` with [`Caller::context`] as its context entries). IAM refuses with an
-//! explicit deny exactly where [`denies`] says so. [`Person::gets_in`] needs no IAM: it is made of such questions.
+//! `tests/it/lockout.rs` includes this file and compares it: it attaches a policy to a user in IAM, and for each
+//! [`Caller`] and action asks IAM by a session of that kind. IAM refuses with an explicit deny exactly where [`denies`]
+//! says so. [`Person::gets_in`] needs no IAM: it is made of such questions alone.
 
 use serde_json::Value;
 

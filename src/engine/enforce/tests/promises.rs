@@ -157,13 +157,13 @@ fn sg_30_sg_39_what_somebody_else_did_already_is_found_and_not_done_again() {
         (vec![revoke()], (|rig: &Rig| rig.aws.meddle(remove_22)) as fn(&Rig)),
         (vec![narrow().remove(0)], |rig: &Rig| rig.aws.meddle(add_80)),
     ] {
-        // Before the read, and between the read and the call: then AWS refuses, and the read after that tells.
+        // Before the read, which finds it; and between the read and the call, to which AWS says that it is so already.
         let last = steps(&scenario_of(changes.clone())) - 3;
-        for step in [5, last] {
+        for (step, reason) in [(5, SettledReason::FoundApplied), (last, SettledReason::Applied)] {
             let mut rig = calm(&scenario_of(changes.clone()));
             rig.before = Some((step, meddle));
             rig.look().unwrap();
-            assert_eq!(outcomes(&rig), [(Outcome::Succeeded, SettledReason::FoundApplied)], "at {step}");
+            assert_eq!(outcomes(&rig), [(Outcome::Succeeded, reason)], "at {step}");
             assert_eq!(rig.aws.changes().len(), 0, "at {step}");
         }
     }

@@ -128,6 +128,11 @@ fn encryption(algorithm: &str, key: Option<&str>) -> BucketEncryption {
     }
 }
 
+/// As S3 makes it: nothing is blocked, and nothing says so.
+fn as_new() -> BucketEncryption {
+    BucketEncryption { blocked_encryption_types: Vec::new(), ..encryption("AES256", None) }
+}
+
 /// Twice as much as is ever changed: the other half must stay as it is.
 pub(crate) fn world() -> World {
     let named = |name: &str| name.to_owned();
@@ -142,7 +147,7 @@ pub(crate) fn world() -> World {
         ]),
         encryption: BTreeMap::from([
             (named("logs"), None),
-            (named("data"), Some(encryption("AES256", None))),
+            (named("data"), Some(as_new())),
             (named("other"), Some(encryption("AES256", None))),
         ]),
         bucket_policies: BTreeMap::from([
@@ -241,7 +246,7 @@ fn demand_tls(bucket: &str, before: Option<&str>) -> Change {
 
 /// Every kind of change that a plan can hold, alone where it stands alone.
 pub(crate) fn kinds() -> Vec<Scenario> {
-    let data = encryption("AES256", None);
+    let data = as_new();
     let with_policy = World { password_policy: Some(password_policy(8)), ..world() };
     let scenario = |name: &str, world: World, changes: Vec<Change>| Scenario { name: name.to_owned(), world, changes };
     vec![

@@ -89,6 +89,7 @@ pub(crate) fn after(known: Known<'_>, answer: Answer) -> anyhow::Result<Answer> 
         ("s3", "CreateBucket") => s3::remember_region(known),
         ("s3", "PutBucketEncryption") => s3::remember_blocked_types(known)?,
         ("s3", "DeleteBucketEncryption") => s3::forget_blocked_types(known),
+        ("s3", "PutBucketPolicy") => return Ok(s3::without_body(&answer)),
         ("s3", "GetBucketEncryption") => return s3::add_blocked_types(known, &answer),
         _ => {}
     }

@@ -1,6 +1,7 @@
-//! S3: regions of buckets, the encryption that every bucket has, the blocked encryption types.
+//! S3: regions of buckets, the encryption that every bucket has, the blocked encryption types, answers without a body.
 
 use anyhow::Context;
+use hyper::body::Bytes;
 
 use super::super::parking::lock;
 use super::super::request::AwsRequest;
@@ -126,6 +127,12 @@ pub(super) fn add_blocked_types(known: Known<'_>, answer: &Answer) -> anyhow::Re
     Ok(answer.with_xml(&root))
 }
 
+/// "If the action is successful, the service sends back an HTTP 200 response with an empty HTTP body": `PutBucketPolicy`
+/// in the S3 API reference; moto answers `True`.
+pub(super) fn without_body(answer: &Answer) -> Answer {
+    Answer { body: Bytes::new(), ..answer.clone() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::account::Account;
@@ -169,6 +176,14 @@ mod tests {
             assert_eq!(blocked(&blocking), Some("SSE-C".to_owned()));
             assert_eq!(blocked(&put("")), None);
         });
+    }
+
+    #[test]
+    fn a_policy_that_was_put_is_answered_by_nothing() {
+        let answer = with_call(Account::unknown(), &s3("PUT", "/b?policy", "{}"), |known| {
+            after(known, said(200, "True")).unwrap()
+        });
+        assert_eq!((answer.status, answer.body.len()), (200, 0));
     }
 
     #[test]
