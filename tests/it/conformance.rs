@@ -110,7 +110,7 @@ impl Names {
             encrypt(&plain, None, "AES256", None),
             encrypt(&data, Some("AES256"), "aws:kms", Some(&self.key)),
             demand_tls(&plain, None, &policy(&[tls(&plain)])),
-            demand_tls(&data, Some(&policy(&[public.clone()])), &policy(&[public, tls(&data)])),
+            demand_tls(&data, Some(&policy(std::slice::from_ref(&public))), &policy(&[public, tls(&data)])),
         ]
     }
 
@@ -304,7 +304,9 @@ impl Stage {
         let mut state = state.read().unwrap().0.clone();
         match &mut state {
             ResourceState::SecurityGroup(rules) => {
-                rules.iter_mut().for_each(|rule| rule.rule_id = None);
+                for rule in rules.iter_mut() {
+                    rule.rule_id = None;
+                }
                 rules.sort_by_key(|rule| format!("{rule:?}"));
             }
             ResourceState::BucketEncryption(Some(encryption)) => {

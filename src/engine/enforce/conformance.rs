@@ -70,7 +70,7 @@ pub(crate) async fn a_ledger_keeps_its_records(ledger: &dyn Ledger, first: &Entr
     assert_eq!(ledger.claim(first).await, Ok(Claim::Ours));
     assert_eq!(ledger.claim(first).await, Ok(Claim::Ours), "to claim again after a lost answer is safe");
     let mut theirs = first.clone();
-    theirs.spec.claimed_by = "another process".to_owned();
+    "another process".clone_into(&mut theirs.spec.claimed_by);
     assert!(matches!(ledger.claim(&theirs).await, Ok(Claim::Theirs(_))), "a name is claimed by one");
 
     let listed = ledger.unsettled(account_id).await.unwrap();
