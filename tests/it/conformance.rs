@@ -95,7 +95,8 @@ impl Names {
             |statements: &[serde_json::Value]| json!({"Version": "2012-10-17", "Statement": statements}).to_string();
         let tls = |bucket: &str| {
             json!({"Sid": "Tls", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
-                "Resource": format!("arn:aws:s3:::{bucket}/*"), "Condition": {"Bool": {"aws:SecureTransport": "false"}}})
+                "Resource": format!("arn:aws:s3:::{bucket}/*"),
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}}})
         };
         vec![
             self.password_policy(None, 14),

@@ -1,11 +1,11 @@
 //! P9: the simulator by which the crate's tests tell who would be locked out says what IAM says, on the emulator that
 //! enforces policies. Each form of the deny policy is attached to a real user, and real calls are made in each way in.
 //!
-//! The emulator has no console. What the policy sees of one is `aws:MultiFactorAuthPresent`, present and `false`, as for
-//! every session of temporary credentials without MFA: the console's calls are made in such a session. The sign-in itself
-//! (password, its age, a forced change) is not modelled, so that [`Person::gets_in`](simulator::Person::gets_in) is not
-//! compared; it is made of questions that are. Nor is there a service that calls on in the name of an access key:
-//! [`way_in`] says so, and the test counts what it skips.
+//! The emulator has no console. What the policy sees of one is `aws:MultiFactorAuthPresent`, present and `false`, as
+//! for every session of temporary credentials without MFA: the console's calls are made in such a session. The sign-in
+//! itself (password, its age, a forced change) is not modelled, so that
+//! [`Person::gets_in`](simulator::Person::gets_in) is not compared; it is made of questions that are. Nor is there a
+//! service that calls on in the name of an access key: [`way_in`] says so, and the test counts what it skips.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
 

@@ -8,7 +8,7 @@
     reason = "a test that panics fails"
 )]
 
-// So the cases of `conformance`, which are a file of the crate, find their `crate::baseline` and `crate::engine` here too.
+// The cases of `conformance` are a file of the crate: `crate::baseline` and `crate::engine` are to be found here too.
 use plumbline::{baseline, engine};
 
 mod admission;

@@ -1,11 +1,11 @@
 """Starts ministack with its faults about managed prefix lists, users and MFA put right.
 
 It neither stores nor describes the list that a rule of a security group names, so that the rule would have no other
-side; and it takes the reading of a list's entries for a call on no resource, which a policy for prefix lists then does
-not allow. It does not know the lists of a user's service-specific credentials and signing certificates, of which nobody
-has any here, nor the condition key iam:PolicyARN. It leaves out aws:ViaAWSService, which AWS always sends, and it takes a
-session for one without MFA although a device was named when its token was asked for. How a policy's conditions are
-judged is its own. Works with the version that requirements.txt pins.
+side; and it takes the reading of a list's entries for a call on no resource, which a policy for prefix lists then
+does not allow. It does not know the lists of a user's service-specific credentials and signing certificates, of which
+nobody has any here, nor the condition key iam:PolicyARN. It leaves out aws:ViaAWSService, which AWS always sends, and
+it takes a session for one without MFA although a device was named when its token was asked for. How a policy's
+conditions are judged is its own. Works with the version that requirements.txt pins.
 """
 
 import contextvars

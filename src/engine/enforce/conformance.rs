@@ -1,7 +1,8 @@
 //! What every [`CloudWriter`] and every [`Ledger`] does, the fakes and the real ones alike, as cases for any of them.
 //!
-//! The fakes pass them in the crate's own tests. `tests/it/conformance.rs` includes this file and runs the same functions
-//! over an emulator and an API server; so they use nothing that is not public, and the program holds none of them.
+//! The fakes pass them in the crate's own tests. `tests/it/conformance.rs` includes this file and runs the same
+//! functions over an emulator and an API server; so they use nothing that is not public, and the program holds none of
+//! them.
 
 use crate::baseline::change::{Action, Change, Position};
 use crate::baseline::history::{Outcome, SettledReason};

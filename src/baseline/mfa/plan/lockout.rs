@@ -100,7 +100,7 @@ pub(crate) struct Account {
 
 /// A user, as far as coming in goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that AWS tells independently of each other")]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked about on its own")]
 pub(crate) struct Person {
     pub(crate) has_password: bool,
     /// In days.

@@ -127,8 +127,8 @@ pub(super) fn add_blocked_types(known: Known<'_>, answer: &Answer) -> anyhow::Re
     Ok(answer.with_xml(&root))
 }
 
-/// "If the action is successful, the service sends back an HTTP 200 response with an empty HTTP body": `PutBucketPolicy`
-/// in the S3 API reference; moto answers `True`.
+/// `PutBucketPolicy` in the S3 API reference: "If the action is successful, the service sends back an HTTP 200 response
+/// with an empty HTTP body"; moto answers `True`.
 pub(super) fn without_body(answer: &Answer) -> Answer {
     Answer { body: Bytes::new(), ..answer.clone() }
 }
