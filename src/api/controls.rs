@@ -186,7 +186,8 @@ pub enum UserScope {
               (has(self.minimumAlgorithm) && self.minimumAlgorithm != 'SseS3')",
      "message": "kmsKeys and requireCustomerManagedKey need minimumAlgorithm SseKms or DsseKms: SSE-S3 has no key of \
                  yours"},
-    {"rule": "!has(self.allowKmsMigration) || !self.allowKmsMigration || \
+    {"rule": "!has(self.allowKmsMigration) || !self.allowKmsMigration || has(self.kmsKeys) || \
+              (has(self.requireCustomerManagedKey) && self.requireCustomerManagedKey) || \
               (has(self.minimumAlgorithm) && self.minimumAlgorithm != 'SseS3')",
      "message": "allowKmsMigration needs minimumAlgorithm SseKms or DsseKms: set it, or remove allowKmsMigration"},
 ]))]

@@ -111,6 +111,8 @@ async fn lenient() -> &'static ControlPlane {
             for version in crds.iter_mut().flat_map(|crd| crd["spec"]["versions"].as_array_mut().unwrap()) {
                 version["schema"]["openAPIV3Schema"] =
                     json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+                // Only fields of the schema can be selected by.
+                version.as_object_mut().unwrap().remove("selectableFields");
             }
             let cluster = ControlPlane::start().await.unwrap();
             prepare(&cluster, &crds).await;
