@@ -23,27 +23,32 @@ async fn plumbline(enforced: &Enforced, args: &[&str]) -> (i32, String, String) 
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// Everything that a baseline of all controls says of the account, without the ids of rules: they change when a rule is
-/// made again.
-fn state(enforced: &Enforced) -> Vec<(String, String, String)> {
+/// What `plumbline audit` or `plan` reports of the account, with the account's own credentials and no cluster.
+fn report(enforced: &Enforced, command: &str, mode: &str) -> Value {
     let aws = &enforced.world.aws;
     let id = &enforced.seeded.account_id;
     let manifest = format!(
         "{{apiVersion: plumbline.dev/v1alpha1, kind: AwsAccount, metadata: {{name: a}}, \
          spec: {{accountId: \"{id}\"}}}}\n---\n{{apiVersion: plumbline.dev/v1alpha1, kind: AccountBaseline, \
-         metadata: {{name: a}}, spec: {{accountRef: {{name: a}}, controls: {CONTROLS}}}}}\n"
+         metadata: {{name: a}}, spec: {{accountRef: {{name: a}}, mode: {mode}, controls: {CONTROLS}}}}}\n"
     );
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     std::fs::write(file.path(), manifest).unwrap();
     let path = file.path().display().to_string();
     let output = Command::new(PLUMBLINE)
-        .args(["audit", "-f", &path, "-o", "json"])
+        .args([command, "-f", &path, "-o", "json"])
         .env_clear()
         .envs(aws.environment(id))
         .output()
         .unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("no report: {}", String::from_utf8_lossy(&output.stderr)));
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("no report: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Everything that a baseline of all controls says of the account, without the ids of rules: they change when a rule is
+/// made again.
+fn state(enforced: &Enforced) -> Vec<(String, String, String)> {
+    let report = report(enforced, "audit", "Audit");
     let text = |finding: &Value, field: &str| finding[field].as_str().unwrap_or_default().to_owned();
     let findings = report["baselines"][0]["findings"].as_array().unwrap();
     let mut state: Vec<_> = findings
@@ -101,7 +106,15 @@ async fn three_switches_are_needed_and_each_one_that_is_off_says_so() {
     assert!(blocked_by(&baseline).unwrap().1.contains("--enforce"));
     let plan = baseline.status.as_ref().unwrap().plan.clone().unwrap();
     assert_eq!(plan.changes, 5, "the plan is shown all the same");
-    assert!(plan.digest.is_some());
+    let printed = report(&enforced, "plan", "Enforce");
+    let printed = &printed["baselines"][0]["plan"];
+    assert_eq!(
+        printed["digest"].as_str(),
+        plan.digest.as_deref(),
+        "what the command line prints is what would be done"
+    );
+    let operations: Vec<_> = printed["changes"].as_array().unwrap().iter().map(|it| it["operation"].clone()).collect();
+    assert_eq!(operations, CHANGES);
     drop(operator);
 
     let _operator = enforced.operator();
