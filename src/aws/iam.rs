@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
 use aws_sdk_iam::types::{AssignmentStatusType, EntityType, PolicyDetail, SummaryKeyType};
 use aws_smithy_types::DateTime;
 
@@ -169,35 +170,42 @@ impl Account {
 
     pub(super) async fn read_administrators(&self) -> Read<BTreeSet<String>> {
         let mut grants = Grants::default();
-        let entities =
-            [EntityType::User, EntityType::Group, EntityType::LocalManagedPolicy, EntityType::AwsManagedPolicy];
-        let at = pages(
+        let at = self.each_authorization_page(&[], |page| collect_grants(&mut grants, page)).await?;
+        Ok((grants.administrators(), at))
+    }
+
+    /// Reads who is granted what, page by page: users, groups and policies, and what else is asked for.
+    async fn each_authorization_page(
+        &self,
+        also: &[EntityType],
+        mut collect: impl FnMut(&GetAccountAuthorizationDetailsOutput) -> Result<(), Cause> + Send,
+    ) -> Result<Timestamp, Cause> {
+        let mut entities =
+            vec![EntityType::User, EntityType::Group, EntityType::LocalManagedPolicy, EntityType::AwsManagedPolicy];
+        entities.extend_from_slice(also);
+        pages(
             GET_ACCOUNT_AUTHORIZATION_DETAILS,
             |token| {
                 let request = self
                     .iam()
                     .get_account_authorization_details()
-                    .set_filter(Some(entities.to_vec()))
+                    .set_filter(Some(entities.clone()))
                     .max_items(PAGE)
                     .set_marker(token)
                     .send();
                 self.call(GET_ACCOUNT_AUTHORIZATION_DETAILS, self.home(), request)
             },
             |page| {
-                collect_grants(&mut grants, &page)?;
+                collect(&page)?;
                 marker(GET_ACCOUNT_AUTHORIZATION_DETAILS, page.is_truncated(), page.marker())
             },
         )
-        .await?;
-        Ok((grants.administrators(), at))
+        .await
     }
 }
 
 /// Of a page, what decides who may do everything: the documents themselves are not kept.
-fn collect_grants(
-    grants: &mut Grants,
-    page: &aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput,
-) -> Result<(), Cause> {
+fn collect_grants(grants: &mut Grants, page: &GetAccountAuthorizationDetailsOutput) -> Result<(), Cause> {
     let named = |name: Option<&str>| {
         name.map(str::to_owned)
             .ok_or_else(|| malformed(GET_ACCOUNT_AUTHORIZATION_DETAILS, "the answer leaves a name out"))

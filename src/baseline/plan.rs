@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-pub use self::mode::{effective, enforces, mode_of};
+pub use self::mode::{control_enforces, effective, enforces, mode_of};
 use super::account::AccountIdentity;
 use super::change::{Action, Change};
 use super::check::Control;
@@ -120,12 +120,12 @@ pub fn plan(
             .iter()
             .filter(|finding| finding.verdict() == Verdict::Fail && finding.subject().check.control() == control)
             .collect();
-        let planned = if mode_of(control, circumstances.mode, controls) == Mode::Enforce {
+        let enforces = mode_of(control, circumstances.mode, controls) == Mode::Enforce;
+        let planned = if enforces {
             plan_of(control, &failing, snapshots, evidence, controls, circumstances)
         } else {
             ControlPlan::default()
         };
-        let enforces = mode_of(control, circumstances.mode, controls) == Mode::Enforce;
         for finding in failing {
             let id = finding.subject().id();
             let done = planned.remediations.get(&id).cloned();

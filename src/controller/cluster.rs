@@ -7,9 +7,9 @@ use kube::{Api, Client, ResourceExt};
 use super::Guarded;
 use super::fresh::{self, CallError, all, answered};
 use super::ledger::KubeLedger;
-use crate::api::{AccountBaseline, AccountBaselineSpec, AwsAccount, ChangeRecord, Controls, Mode};
+use crate::api::{AccountBaseline, AwsAccount, ChangeRecord};
 use crate::baseline::Control;
-use crate::baseline::plan::mode_of;
+use crate::baseline::plan::control_enforces;
 use crate::engine::cluster::Cluster;
 use crate::engine::ledger::{Ledger, LedgerError};
 
@@ -62,7 +62,8 @@ impl Cluster for KubeCluster {
             .into_iter()
             .filter_map(|baseline| baseline.0.ok())
             .filter(|baseline| of_account.contains(&baseline.spec.account_ref.name))
-            .filter(|baseline| !baseline.spec.suspend && enforces(&baseline.spec, control))
+            .filter(|baseline| !baseline.spec.suspend)
+            .filter(|baseline| control_enforces(control, baseline.spec.mode, &baseline.spec.controls))
             .map(|baseline| baseline.name_any())
             .collect();
         names.sort();
@@ -74,33 +75,6 @@ impl Cluster for KubeCluster {
     }
 }
 
-fn enforces(spec: &AccountBaselineSpec, control: Control) -> bool {
-    let Controls { password_policy, mfa, security_groups, s3_encryption } = &spec.controls;
-    let is_named = match control {
-        Control::PasswordPolicy => password_policy.is_some(),
-        Control::Mfa => mfa.is_some(),
-        Control::SecurityGroups => security_groups.is_some(),
-        Control::S3Encryption => s3_encryption.is_some(),
-    };
-    is_named && mode_of(control, spec.mode, &spec.controls) == Mode::Enforce
-}
-
 fn unread(what: &str, error: &CallError) -> LedgerError {
     LedgerError { message: format!("{what} cannot be read: {error}"), may_pass: error.may_pass() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::{MfaControl, PasswordPolicyControl};
-
-    #[test]
-    fn a_baseline_enforces_what_it_names_unless_its_mode_or_the_controls_own_is_audit() {
-        let mut spec = AccountBaselineSpec { mode: Mode::Enforce, ..AccountBaselineSpec::default() };
-        spec.controls.password_policy = Some(PasswordPolicyControl::default());
-        spec.controls.mfa = Some(MfaControl { mode: Some(Mode::Audit), ..MfaControl::default() });
-        assert_eq!(Control::ALL.map(|control| enforces(&spec, control)), [true, false, false, false]);
-        spec.mode = Mode::Audit;
-        assert_eq!(Control::ALL.map(|control| enforces(&spec, control)), [false; 4]);
-    }
 }

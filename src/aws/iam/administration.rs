@@ -4,40 +4,21 @@
 use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
 use aws_sdk_iam::types::EntityType;
 
-use super::{PAGE, Read, any_grants_everything, collect_grants, decoded};
+use super::{Read, any_grants_everything, collect_grants, decoded};
 use crate::aws::account::Account;
 use crate::aws::error::malformed;
 use crate::aws::operation::GET_ACCOUNT_AUTHORIZATION_DETAILS;
-use crate::aws::paging::{marker, pages};
 use crate::baseline::Cause;
 use crate::baseline::mfa::{Administration, Grants, is_assumable_from_outside};
 
 impl Account {
     pub(in crate::aws) async fn read_administration(&self) -> Read<Administration> {
         let mut grants = Grants::default();
-        let at = pages(
-            GET_ACCOUNT_AUTHORIZATION_DETAILS,
-            |token| {
-                let request = self
-                    .iam()
-                    .get_account_authorization_details()
-                    .filter(EntityType::User)
-                    .filter(EntityType::Group)
-                    .filter(EntityType::Role)
-                    .filter(EntityType::LocalManagedPolicy)
-                    .filter(EntityType::AwsManagedPolicy)
-                    .max_items(PAGE)
-                    .set_marker(token)
-                    .send();
-                self.call(GET_ACCOUNT_AUTHORIZATION_DETAILS, self.home(), request)
-            },
-            |page| {
-                collect_grants(&mut grants, &page)?;
-                collect_roles(&mut grants, &page, &self.id)?;
-                marker(GET_ACCOUNT_AUTHORIZATION_DETAILS, page.is_truncated(), page.marker())
-            },
-        )
-        .await?;
+        let collect = |page: &GetAccountAuthorizationDetailsOutput| {
+            collect_grants(&mut grants, page)?;
+            collect_roles(&mut grants, page, &self.id)
+        };
+        let at = self.each_authorization_page(&[EntityType::Role], collect).await?;
         Ok((grants.administration(), at))
     }
 }

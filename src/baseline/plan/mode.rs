@@ -34,14 +34,35 @@ pub fn effective(ceiling: Mode, controls: &Controls) -> Controls {
     effective
 }
 
+/// Whether a control is named and enforces.
+#[must_use]
+pub fn control_enforces(control: Control, ceiling: Mode, controls: &Controls) -> bool {
+    let is_named = match control {
+        Control::PasswordPolicy => controls.password_policy.is_some(),
+        Control::Mfa => controls.mfa.is_some(),
+        Control::SecurityGroups => controls.security_groups.is_some(),
+        Control::S3Encryption => controls.s3_encryption.is_some(),
+    };
+    is_named && mode_of(control, ceiling, controls) == Mode::Enforce
+}
+
 /// Whether any control enforces.
 #[must_use]
 pub fn enforces(ceiling: Mode, controls: &Controls) -> bool {
-    let named = [
-        (Control::PasswordPolicy, controls.password_policy.is_some()),
-        (Control::Mfa, controls.mfa.is_some()),
-        (Control::SecurityGroups, controls.security_groups.is_some()),
-        (Control::S3Encryption, controls.s3_encryption.is_some()),
-    ];
-    named.into_iter().any(|(control, named)| named && mode_of(control, ceiling, controls) == Mode::Enforce)
+    Control::ALL.into_iter().any(|control| control_enforces(control, ceiling, controls))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{MfaControl, PasswordPolicyControl};
+
+    #[test]
+    fn a_baseline_enforces_what_it_names_unless_its_mode_or_the_controls_own_is_audit() {
+        let mut controls = Controls { password_policy: Some(PasswordPolicyControl::default()), ..Controls::default() };
+        controls.mfa = Some(MfaControl { mode: Some(Mode::Audit), ..MfaControl::default() });
+        let under = |ceiling| Control::ALL.map(|control| control_enforces(control, ceiling, &controls));
+        assert_eq!(under(Mode::Enforce), [true, false, false, false]);
+        assert_eq!(under(Mode::Audit), [false; 4]);
+    }
 }
