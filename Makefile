@@ -5,7 +5,7 @@ export PLUMBLINE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plumbline
 # Outside the checkout, so that a fresh clone does not compile the AWS SDKs again.
 export CARGO_TARGET_DIR ?= $(PLUMBLINE_CACHE)/target
 
-.PHONY: help demo demo-stop test lint rig crds compare
+.PHONY: help demo demo-stop test lint rig crds docs compare
 
 help: ## Lists what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ rig: ## What the tests run on: etcd, kube-apiserver, kubectl, the AWS emulators.
 crds: ## Writes crds/ anew from the types.
 	cargo build --workspace --quiet
 	"$$CARGO_TARGET_DIR/debug/plumbline" crd --dir crds
+
+docs: ## Writes anew what of the documentation is made from the program.
+	PLUMBLINE_WRITE=1 cargo test --workspace --test it generated::
 
 compare: ## Prowler and Cloud Custodian beside Plumbline on the same accounts: where they differ, what they cost.
 	@tests/compare/run

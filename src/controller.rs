@@ -41,6 +41,7 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -51,7 +52,9 @@ use self::ledger::KubeLedger;
 use crate::api::AccountBaseline;
 use crate::engine::cloud::Provider;
 use crate::engine::ledger::Leadership;
-use crate::settings::Settings;
+use crate::metrics::Metrics;
+use crate::server::{self, BindAddress, Readiness};
+use crate::settings::{ProcessSettings, Settings};
 
 /// An object that may be malformed: one bad object must not stop the watch of the others.
 type Guarded<K> = DeserializeGuard<K>;
@@ -92,10 +95,18 @@ impl Leadership for Nobody {
 }
 
 /// Runs until `stop` is cancelled and what was under way has ended.
-pub async fn run(clients: Clients, provider: Arc<dyn Provider>, settings: Settings, stop: CancellationToken) {
+pub async fn run(
+    clients: Clients,
+    provider: Arc<dyn Provider>,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) {
     let identity = leader::identity();
+    let serving = tokio::spawn(serve(settings.process.clone(), metrics.clone(), Readiness::default(), stop.clone()));
     let work = |leadership: Arc<dyn Leadership>, term: CancellationToken| {
-        operate(clients.clone(), provider.clone(), settings.clone(), identity.clone(), leadership, term)
+        let (clients, provider, settings) = (clients.clone(), provider.clone(), settings.clone());
+        operate(clients, provider, settings, metrics.clone(), identity.clone(), leadership, term)
     };
     if settings.enforcement.enforce {
         let candidate = Candidate::new(clients.fresh.clone(), &settings, identity.clone()).await;
@@ -103,7 +114,41 @@ pub async fn run(clients: Clients, provider: Arc<dyn Provider>, settings: Settin
     } else {
         Box::pin(work(Arc::new(Nobody), stop)).await;
     }
+    serving.abort();
     info!("stopped");
+}
+
+/// Serves metrics and probes until the process ends.
+async fn serve(settings: ProcessSettings, metrics: Arc<Metrics>, readiness: Readiness, stop: CancellationToken) {
+    let scrapes = async {
+        if let Some(listener) = listening("metrics", settings.metrics_bind_address).await {
+            let served = server::serve_metrics(listener, metrics, stop.clone()).await;
+            served.unwrap_or_else(|error| warn!(%error, "/metrics is not served any more"));
+        }
+    };
+    let probes = async {
+        if let Some(listener) = listening("probes", settings.health_probe_bind_address).await {
+            let served = server::serve_probes(listener, readiness, stop.clone()).await;
+            served.unwrap_or_else(|error| warn!(%error, "/healthz and /readyz are not served any more"));
+        }
+    };
+    tokio::join!(scrapes, probes);
+}
+
+async fn listening(what: &str, address: BindAddress) -> Option<TcpListener> {
+    match address.listen().await {
+        Ok(listener) => {
+            let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+            if let Some(address) = address {
+                info!(what, %address, "serves");
+            }
+            listener
+        }
+        Err(error) => {
+            warn!(what, ?address, %error, "cannot listen");
+            None
+        }
+    }
 }
 
 /// Works until `stop` is cancelled and what was under way has ended.
@@ -111,6 +156,7 @@ async fn operate(
     clients: Clients,
     provider: Arc<dyn Provider>,
     settings: Settings,
+    metrics: Arc<Metrics>,
     identity: String,
     leadership: Arc<dyn Leadership>,
     stop: CancellationToken,
@@ -128,6 +174,7 @@ async fn operate(
         fresh: clients.fresh.clone(),
         provider,
         settings,
+        metrics,
         accounts,
         baselines,
         baselines_listed: AtomicBool::new(false),

@@ -10,6 +10,7 @@ use plumbline::cli::audit::AuditArgs;
 use plumbline::cli::plan::PlanArgs;
 use plumbline::cli::undo::{Surface, UndoArgs};
 use plumbline::cli::{self, Cli, Command, Console, Exit};
+use plumbline::metrics::Metrics;
 use plumbline::settings::{CallRates, Settings};
 use plumbline::{controller, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -57,7 +58,7 @@ async fn operate(settings: Settings) -> anyhow::Result<Exit> {
         }
         stopper.cancel();
     });
-    controller::run(clients, provider, settings, stop).await;
+    controller::run(clients, provider, settings, Arc::new(Metrics::new()), stop).await;
     Ok(Exit::Ok)
 }
 

@@ -1,6 +1,7 @@
 //! The operator's settings: flags, each also an environment variable. No IO.
 
 mod enforcement;
+mod process;
 mod selector;
 
 use std::num::NonZeroU32;
@@ -11,6 +12,7 @@ use clap::Args;
 pub use self::enforcement::EnforcementSettings;
 #[cfg(test)]
 pub(crate) use self::enforcement::SHORTEST_LEASE;
+pub use self::process::ProcessSettings;
 pub use self::selector::{LabelSelector, SelectorError};
 use crate::api::BaselineDuration;
 
@@ -33,6 +35,9 @@ pub struct Settings {
     /// Whether and how accounts are changed.
     #[command(flatten)]
     pub enforcement: EnforcementSettings,
+    /// How the process is seen from outside.
+    #[command(flatten)]
+    pub process: ProcessSettings,
 }
 
 /// How many calls a second AWS gets at most, retries included; as many at once after a pause. The defaults leave most

@@ -21,6 +21,7 @@ use crate::api::{AccountBaseline, AwsAccount, BaselineException, FLUX_REQUESTED_
 use crate::baseline::Cause;
 use crate::engine::cloud::{Provider, Target};
 use crate::engine::ledger::Leadership;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 
 /// Shared by all passes.
@@ -30,6 +31,7 @@ pub(super) struct Context {
     pub(super) fresh: Client,
     pub(super) provider: Arc<dyn Provider>,
     pub(super) settings: Settings,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) accounts: Store<Guarded<AwsAccount>>,
     pub(super) baselines: Store<Guarded<AccountBaseline>>,
     /// Whether the store of baselines holds the first list. Its readiness is waited for by the controller alone.

@@ -24,6 +24,7 @@ mod enforced;
 mod enforcement;
 mod exceptions;
 mod faults;
+mod generated;
 mod layout;
 mod least_privilege;
 mod lockout;

@@ -172,6 +172,7 @@ impl World {
     pub(crate) fn start(&self, kubeconfig: &Path, args: &[&str]) -> Supervised {
         let program = Program::new(PLUMBLINE, self.dir.path().join("operator.log"))
             .args(["controller", "--selector", &format!("test={}", self.id)])
+            .args(["--metrics-bind-address", "127.0.0.1:0", "--health-probe-bind-address", "127.0.0.1:0"])
             .args(args)
             .clear_env();
         let environment = self.aws.environment(OPERATORS_ACCOUNT);
@@ -182,6 +183,21 @@ impl World {
     /// What the operator logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("operator.log")).unwrap_or_default()
+    }
+
+    /// Where the operator serves `metrics` or `probes`, as it said in its log.
+    pub(crate) async fn served(&self, what: &str) -> String {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            let mark = format!("what=\"{what}\" address=");
+            let mut lines = log.lines().rev().filter_map(|line| line.split_once(&mark));
+            if let Some((_, rest)) = lines.next() {
+                return format!("http://{}", rest.split_whitespace().next().unwrap());
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{what} are not served; the operator's log:\n{log}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The baseline of this test as it stands.

@@ -126,6 +126,7 @@ async fn until_terminated() -> Result<()> {
 
 fn start_operator(operator: &Path, kubeconfig: &Path, aws: &AwsRig, dir: &Path) -> Result<Supervised> {
     let program = Program::new(operator, dir.join("operator.log")).args(["controller", "--enforce"]).clear_env();
+    let program = program.args(["--metrics-bind-address", "127.0.0.1:0", "--health-probe-bind-address", "127.0.0.1:0"]);
     let environment = aws.environment(OPERATORS_ACCOUNT);
     let program = environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
     program.env("KUBECONFIG", kubeconfig).start()
