@@ -5,7 +5,7 @@ export PLUMBLINE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plumbline
 # Outside the checkout, so that a fresh clone does not compile the AWS SDKs again.
 export CARGO_TARGET_DIR ?= $(PLUMBLINE_CACHE)/target
 
-.PHONY: help demo demo-stop test lint rig crds docs compare
+.PHONY: help demo demo-stop test lint rig image crds docs compare
 
 help: ## Lists what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ demo: ## Builds everything, audits two believable accounts in a real cluster, an
 demo-stop: ## Stops what `make demo` left running.
 	@tests/demo/stop
 
-test: lint rig ## Format, clippy, unit, property and integration tests.
+test: lint rig image ## Format, clippy, unit, property and integration tests.
 	cargo test --workspace
 
 lint: ## Format and clippy, warnings as errors.
@@ -28,6 +28,9 @@ rig: ## What the tests run on: etcd, kube-apiserver, kubectl, the AWS emulators.
 	@tests/controlplane/tools >/dev/null
 	@tests/aws/install >/dev/null
 	@tests/ministack/install >/dev/null
+
+image: ## The release binary and, without a daemon, the image of it. Minutes once a machine.
+	@tests/image/build >/dev/null
 
 crds: ## Writes crds/ anew from the types.
 	cargo build --workspace --quiet
