@@ -116,7 +116,7 @@ fn defaults(command: &Command, file: &Path, text: &str) -> Result<BTreeMap<Strin
         serde_saphyr::from_str_with_options(text, options).map_err(|error| ConfigError::Syntax {
             file: file.to_owned(),
             line: error.location().map_or(1, |location| location.line()),
-            message: first_line(&error.to_string()),
+            message: without_place(&first_line(&error.to_string())),
         })?;
     let arguments: BTreeMap<String, &Arg> =
         arguments(command).into_iter().filter_map(|arg| Some((key(arg)?, arg))).collect();
@@ -187,7 +187,8 @@ fn taken(arg: &Arg, value: &str) -> Result<(), String> {
         (Some(ContextValue::Strings(values)), _) if !values.is_empty() => {
             format!("must be one of {}", values.join(", "))
         }
-        (_, Some(source)) => source.to_string(),
+        // Some of clap's own parsers repeat the value.
+        (_, Some(source)) => source.to_string().trim_start_matches(value).trim_start().to_owned(),
         _ => first_line(&error.to_string()),
     })
 }
@@ -209,6 +210,12 @@ fn hint<'a>(key: &str, names: impl Iterator<Item = &'a String>) -> String {
 fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// The parser says where in its own words, which would be said twice, and to whoever programs it what else it can do.
+fn without_place(message: &str) -> String {
+    let end = [" at line ", ", set "].iter().filter_map(|mark| message.find(mark)).min();
+    message.get(..end.unwrap_or(message.len())).unwrap_or(message).to_owned()
 }
 
 #[cfg(test)]
@@ -270,10 +277,11 @@ mod tests {
             ("\nmaxChangesPerHour: fifty", "FILE:2: maxChangesPerHour: `fifty` invalid digit"),
             ("leaseDuration: 3s", "FILE:1: leaseDuration: `3s` must be at least 15s"),
             ("logFormat: xml", "FILE:1: logFormat: `xml` must be one of text, json"),
+            ("concurrency: 0", "FILE:1: concurrency: `0` is not in 1..=65535"),
             ("enforce: perhaps", "FILE:1: enforce: `perhaps` "),
             ("selector: [a, b]", "FILE:1: selector: `[\"a\",\"b\"]` must be a text"),
             ("selector:", "FILE:1: selector: `null` must be a text"),
-            ("enforce: true\nenforce: false", "FILE:2: duplicate"),
+            ("enforce: true\nenforce: false", "FILE:2: duplicate mapping key: enforce"),
             ("- enforce", "FILE:1: "),
             ("a: b: c", "FILE:1: "),
         ] {
