@@ -6,16 +6,17 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::manifests::ManifestError;
-use crate::settings::Settings;
+use crate::settings::{ProcessSettings, Settings};
 use crate::telemetry::TelemetryArgs;
 use crate::validate::SchemaError;
 
 pub mod audit;
 pub mod checks;
 pub mod completion;
+pub mod config;
 mod console;
 pub mod crd;
 mod declared;
@@ -137,18 +138,28 @@ pub enum CliError {
     Output(#[from] std::io::Error),
 }
 
-/// Reads the command line. Help and version that were asked for end well; everything else that cannot be read is
+/// Reads the command line, and the operator's file of settings where there is one. Help and version that were asked for end well; everything else that cannot be read is
 /// [`Exit::Usage`], which no verdict has.
 ///
 /// # Errors
 ///
 /// The exit code, where there is nothing to run; what there was to say has been printed.
 pub fn parse() -> Result<Cli, Exit> {
-    Cli::try_parse().map_err(|error| {
+    let said = |error: clap::Error| {
         // Nothing is left to be said where even this fails.
         let _ = error.print();
         if error.use_stderr() { Exit::Usage } else { Exit::Ok }
-    })
+    };
+    let cli = Cli::try_parse().map_err(said)?;
+    let Command::Controller(Settings { process: ProcessSettings { config: Some(file), .. }, .. }) = &cli.command else {
+        return Ok(cli);
+    };
+    // The flags and variables are sound; with the file as defaults they are read once more.
+    let command = config::with_file(Cli::command(), file).map_err(|error| {
+        eprintln!("error: {:#}", anyhow::Error::from(error));
+        Exit::Usage
+    })?;
+    command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)).map_err(said)
 }
 
 /// Runs a subcommand that needs neither a cluster nor AWS.

@@ -1,9 +1,9 @@
 //! The operator: watches `AwsAccount`s, `AccountBaseline`s, `BaselineException`s and `PlanApproval`s, has accounts
 //! judged and, where that is wanted, changed by the engine, writes status.
 //!
-//! It writes nothing but `/status`, `ChangeRecord`s, Events and its Lease. With `--enforce` it works only while it
-//! holds the Lease. It ends when its token is cancelled: nothing new is started then, and what is under way is given
-//! up.
+//! It writes nothing but `/status`, `ChangeRecord`s, Events and its Lease. It begins once the API server serves every
+//! kind; with `--leader-elect` or `--enforce` it works only while it holds the Lease. It ends when its token is
+//! cancelled: nothing new is started then, and what is under way is given up.
 
 mod accounts;
 mod approvals;
@@ -17,8 +17,10 @@ mod entries;
 mod exceptions;
 mod fresh;
 mod intent;
+mod kinds;
 mod leader;
 mod ledger;
+mod listing;
 mod outcome;
 mod planned;
 mod schedule;
@@ -41,7 +43,7 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -49,12 +51,13 @@ pub use self::cluster::{cluster, cluster_of};
 use self::context::Context;
 use self::leader::Candidate;
 use self::ledger::KubeLedger;
+use self::listing::Listing;
 use crate::api::AccountBaseline;
 use crate::engine::cloud::Provider;
 use crate::engine::ledger::Leadership;
 use crate::metrics::Metrics;
-use crate::server::{self, BindAddress, Readiness};
-use crate::settings::{ProcessSettings, Settings};
+use crate::server::{self, ListenError, Listeners, Readiness};
+use crate::settings::Settings;
 
 /// An object that may be malformed: one bad object must not stop the watch of the others.
 type Guarded<K> = DeserializeGuard<K>;
@@ -94,79 +97,100 @@ impl Leadership for Nobody {
     }
 }
 
+/// What the process works with, from its start to its end; a term of leadership comes and goes.
+#[derive(Clone)]
+struct Process {
+    clients: Clients,
+    provider: Arc<dyn Provider>,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    /// What this process is called in Lease and records.
+    identity: String,
+}
+
 /// Runs until `stop` is cancelled and what was under way has ended.
+///
+/// # Errors
+///
+/// When an address that it is to serve cannot be listened on.
 pub async fn run(
     clients: Clients,
     provider: Arc<dyn Provider>,
     settings: Settings,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
-) {
-    let identity = leader::identity();
-    let serving = tokio::spawn(serve(settings.process.clone(), metrics.clone(), Readiness::default(), stop.clone()));
-    let work = |leadership: Arc<dyn Leadership>, term: CancellationToken| {
-        let (clients, provider, settings) = (clients.clone(), provider.clone(), settings.clone());
-        operate(clients, provider, settings, metrics.clone(), identity.clone(), leadership, term)
-    };
-    if settings.enforcement.enforce {
-        let candidate = Candidate::new(clients.fresh.clone(), &settings, identity.clone()).await;
-        Box::pin(candidate.lead(&stop, work)).await;
-    } else {
-        Box::pin(work(Arc::new(Nobody), stop)).await;
-    }
+) -> Result<(), ListenError> {
+    let addresses = &settings.process;
+    let listeners = Listeners::open(addresses.metrics_bind_address, addresses.health_probe_bind_address).await?;
+    let (readiness, identity) = (Readiness::default(), leader::identity());
+    let process = Process { clients, provider, settings, metrics, readiness, identity };
+    process.is_not_ready_yet();
+    let (alive, heart) = server::alive();
+    // The last scrape and the last probe come when everything else has ended.
+    let ended = CancellationToken::new();
+    let serving = listeners.serve(process.metrics.clone(), process.readiness.clone(), alive, ended.clone());
+    let serving = tokio::spawn(serving);
+    heart.beats_while(process.work(&stop)).await;
+    ended.cancel();
     serving.abort();
     info!("stopped");
+    Ok(())
 }
 
-/// Serves metrics and probes until the process ends.
-async fn serve(settings: ProcessSettings, metrics: Arc<Metrics>, readiness: Readiness, stop: CancellationToken) {
-    let scrapes = async {
-        if let Some(listener) = listening("metrics", settings.metrics_bind_address).await {
-            let served = server::serve_metrics(listener, metrics, stop.clone()).await;
-            served.unwrap_or_else(|error| warn!(%error, "/metrics is not served any more"));
+impl Process {
+    fn is_not_ready_yet(&self) {
+        kinds::unknown(&self.readiness);
+        if self.settings.elects() {
+            leader::unknown(&self.readiness);
+        } else {
+            listing::unknown(&self.readiness);
         }
-    };
-    let probes = async {
-        if let Some(listener) = listening("probes", settings.health_probe_bind_address).await {
-            let served = server::serve_probes(listener, readiness, stop.clone()).await;
-            served.unwrap_or_else(|error| warn!(%error, "/healthz and /readyz are not served any more"));
-        }
-    };
-    tokio::join!(scrapes, probes);
-}
+    }
 
-async fn listening(what: &str, address: BindAddress) -> Option<TcpListener> {
-    match address.listen().await {
-        Ok(listener) => {
-            let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-            if let Some(address) = address {
-                info!(what, %address, "serves");
+    /// Waits for what it needs, and works until `stop` is cancelled.
+    async fn work(&self, stop: &CancellationToken) {
+        let (all, served) = watch::channel(false);
+        let ending = async {
+            stop.cancelled().await;
+            self.readiness.missing("process", "is ending");
+            std::future::pending().await
+        };
+        let work = async {
+            if kinds::come(served, stop).await {
+                self.lead(stop).await;
             }
-            listener
+        };
+        tokio::select! {
+            () = kinds::look_out(self.clients.fresh.clone(), self.readiness.clone(), all) => {}
+            () = ending => {}
+            () = work => {}
         }
-        Err(error) => {
-            warn!(what, ?address, %error, "cannot listen");
-            None
+    }
+
+    /// Works whenever it is this process's turn.
+    async fn lead(&self, stop: &CancellationToken) {
+        let operate = |leadership, term| operate(self.clone(), leadership, term);
+        if self.settings.elects() {
+            let client = self.clients.fresh.clone();
+            let candidate = Candidate::new(client, &self.settings, self.identity.clone(), self.readiness.clone()).await;
+            Box::pin(candidate.lead(stop, operate)).await;
+        } else {
+            Box::pin(operate(Arc::new(Nobody), stop.clone())).await;
         }
     }
 }
 
 /// Works until `stop` is cancelled and what was under way has ended.
-async fn operate(
-    clients: Clients,
-    provider: Arc<dyn Provider>,
-    settings: Settings,
-    metrics: Arc<Metrics>,
-    identity: String,
-    leadership: Arc<dyn Leadership>,
-    stop: CancellationToken,
-) {
+async fn operate(process: Process, leadership: Arc<dyn Leadership>, stop: CancellationToken) {
+    let Process { clients, provider, settings, metrics, readiness, identity } = process;
     let client = clients.watching.clone();
     let (accounts, accounts_writer) = reflector::store();
     let (baselines, baselines_writer) = reflector::store();
     let (exceptions, exceptions_writer) = reflector::store();
     let (approvals, approvals_writer) = reflector::store();
     let (told, events) = mpsc::unbounded();
+    let listing = Listing::begin(readiness);
     let ledger = KubeLedger::new(clients.fresh.clone());
     let unsettled = unsettled(&ledger, &settings).await;
     let context = Arc::new(Context {
@@ -180,6 +204,7 @@ async fn operate(
         baselines_listed: AtomicBool::new(false),
         exceptions,
         approvals,
+        listing,
         stop,
         account_attempts: context::Attempts::default(),
         baseline_attempts: context::Attempts::default(),

@@ -26,5 +26,6 @@ pub mod metrics;
 pub mod render;
 pub mod server;
 pub mod settings;
+pub mod shutdown;
 pub mod telemetry;
 pub mod validate;

@@ -12,9 +12,7 @@ use plumbline::cli::undo::{Surface, UndoArgs};
 use plumbline::cli::{self, Cli, Command, Console, Exit};
 use plumbline::metrics::Metrics;
 use plumbline::settings::{CallRates, Settings};
-use plumbline::{controller, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use plumbline::{controller, shutdown, telemetry};
 
 fn main() -> ExitCode {
     let cli = match cli::parse() {
@@ -48,17 +46,7 @@ async fn operate(settings: Settings) -> anyhow::Result<Exit> {
     let clients = controller::clients().await.map_err(anyhow::Error::from_boxed);
     let clients = clients.context("no cluster: set KUBECONFIG, or run in a pod")?;
     let provider = Arc::new(Aws::new(calling(settings.rates)).await);
-    let stop = CancellationToken::new();
-    let mut terminated = signal(SignalKind::terminate())?;
-    let stopper = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminated.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        stopper.cancel();
-    });
-    controller::run(clients, provider, settings, Arc::new(Metrics::new()), stop).await;
+    controller::run(clients, provider, settings, Arc::new(Metrics::new()), shutdown::on_signals()?).await?;
     Ok(Exit::Ok)
 }
 

@@ -1,6 +1,7 @@
-//! The operator's settings: flags, each also an environment variable. No IO.
+//! The operator's settings: flags, each also an environment variable and a key of a file (`cli/config.rs`). No IO.
 
 mod enforcement;
+mod lease;
 mod process;
 mod selector;
 
@@ -10,8 +11,9 @@ use std::time::Duration;
 use clap::Args;
 
 pub use self::enforcement::EnforcementSettings;
+pub use self::lease::LeaseSettings;
 #[cfg(test)]
-pub(crate) use self::enforcement::SHORTEST_LEASE;
+pub(crate) use self::lease::SHORTEST_LEASE;
 pub use self::process::ProcessSettings;
 pub use self::selector::{LabelSelector, SelectorError};
 use crate::api::BaselineDuration;
@@ -35,9 +37,20 @@ pub struct Settings {
     /// Whether and how accounts are changed.
     #[command(flatten)]
     pub enforcement: EnforcementSettings,
-    /// How the process is seen from outside.
+    /// Which of several replicas works.
+    #[command(flatten)]
+    pub lease: LeaseSettings,
+    /// How the process is set up, and seen from outside.
     #[command(flatten)]
     pub process: ProcessSettings,
+}
+
+impl Settings {
+    /// Whether this process works only while it holds the Lease. Whoever may change accounts always does.
+    #[must_use]
+    pub fn elects(&self) -> bool {
+        self.lease.leader_elect || self.enforcement.enforce
+    }
 }
 
 /// How many calls a second AWS gets at most, retries included; as many at once after a pause. The defaults leave most

@@ -93,8 +93,9 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
     }
     let span = info_span!("account", account = account.spec.account_id.as_str(), name = account.name_any());
     let outcome = tokio::select! {
-        outcome = look(account, &context).instrument(span.clone()) => outcome,
+        biased;
         () = context.stop.cancelled() => return Ok(Action::await_change()),
+        outcome = look(account, &context).instrument(span.clone()) => outcome,
     };
     let ending = span.in_scope(|| tell(&outcome));
     let at = now();

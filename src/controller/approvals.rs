@@ -122,6 +122,7 @@ pub(super) async fn watch(
     watcher::watcher(Api::<Guarded<PlanApproval>>::all(context.client.clone()), watcher::Config::default())
         .default_backoff()
         .reflect(writer)
+        .inspect(|event| context.listing.saw(event))
         .take_until(stop)
         .for_each(|event| {
             let baselines = match event {

@@ -170,9 +170,11 @@ impl Pass {
         if account.spec.suspend {
             return Some(Outcome::Suspended { what: "account" });
         }
+        // In this order: a process that ends does not even begin to look.
         let assessed = tokio::select! {
-            assessed = self.assess(account, context) => assessed,
+            biased;
             () = self.halted(context) => return None,
+            assessed = self.assess(account, context) => assessed,
         };
         let evaluated = match assessed {
             Ok(assessed) => enforced(self, account, assessed, context).await,
@@ -206,10 +208,11 @@ impl Pass {
     /// Returns once this pass is to be given up: an edit overtook it, or the process ends.
     pub(super) async fn halted(&self, context: &Context) {
         tokio::select! {
+            biased;
+            () = context.stop.cancelled() => {}
             () = self.overtaken(context) => {
                 info!("given up: the spec, the account, an exception, an approval or an annotation changed");
             }
-            () = context.stop.cancelled() => {}
         }
     }
 

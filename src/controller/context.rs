@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Guarded;
 use super::budget::Budget;
 use super::ledger::KubeLedger;
+use super::listing::Listing;
 use super::schedule::Attempt;
 use super::status::Outcome;
 use super::witness::Told;
@@ -38,6 +39,8 @@ pub(super) struct Context {
     pub(super) baselines_listed: AtomicBool,
     pub(super) exceptions: Store<Guarded<BaselineException>>,
     pub(super) approvals: Store<Guarded<PlanApproval>>,
+    /// What of the cluster was not listed yet.
+    pub(super) listing: Listing,
     pub(super) stop: CancellationToken,
     pub(super) account_attempts: Attempts,
     pub(super) baseline_attempts: Attempts,

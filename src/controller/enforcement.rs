@@ -51,8 +51,9 @@ pub(super) async fn enforced(
         return Ok(audited(pass, account, assessed, context).await);
     }
     let prepared = tokio::select! {
-        prepared = prepare(pass, account, assessed, context) => prepared?,
+        biased;
         () = pass.halted(context) => return Ok(None),
+        prepared = prepare(pass, account, assessed, context) => prepared?,
     };
     let Prepared { work, assessed, look, standing, admission, share } = prepared;
     if admission.start.is_empty() {
@@ -68,9 +69,11 @@ pub(super) async fn enforced(
     if made.changes.is_empty() {
         return Ok(Some(Work::evaluated(assessed, look, admission, &made)));
     }
+    // In this order: a process that ends does not even begin to look.
     tokio::select! {
-        evaluated = work.look_again(&made) => evaluated.map(Some),
+        biased;
         () = pass.halted(context) => Ok(None),
+        evaluated = work.look_again(&made) => evaluated.map(Some),
     }
 }
 
@@ -78,10 +81,11 @@ pub(super) async fn enforced(
 async fn audited(pass: &Pass, account: &AwsAccount, assessed: Assessed, context: &Context) -> Option<Evaluated> {
     let work = Work::new(pass, account, context, BTreeSet::new());
     tokio::select! {
+        biased;
+        () = pass.halted(context) => return None,
         settled = work.settle(&assessed) => if let Err(block) = settled {
             warn!(reason = block.message, "records without outcome were not looked for");
         },
-        () = pass.halted(context) => return None,
     }
     let plan = work.plan(&assessed, &Evidence::default(), History::default());
     Some(Evaluated { assessment: assessed.assessment, planned: Planned { plan, ..Planned::default() } })

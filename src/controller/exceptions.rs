@@ -105,6 +105,7 @@ pub(super) async fn watch(
     watcher::watcher(Api::<Guarded<BaselineException>>::all(context.client.clone()), watcher::Config::default())
         .default_backoff()
         .reflect(writer)
+        .inspect(|event| context.listing.saw(event))
         .take_until(stop)
         .for_each(|event| {
             let baselines = match event {

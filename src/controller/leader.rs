@@ -20,6 +20,7 @@ use self::decide::{Observation, Seen, Step, decide, leads_until};
 use super::fresh::{CallError, answered};
 use crate::baseline::short_hash;
 use crate::engine::ledger::Leadership;
+use crate::server::Readiness;
 use crate::settings::Settings;
 
 /// A Lease that somebody else holds is looked at this often.
@@ -27,6 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// A Lease is renewed so often within its duration that what is left of it always outlasts one call to AWS.
 const RENEWALS: u32 = 8;
+
+/// What it is called by `/readyz`.
+const LEASE: &str = "lease";
 
 /// Where a pod finds the name of its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -61,6 +65,7 @@ pub(super) struct Candidate {
     duration: Duration,
     observation: Observation,
     held: Arc<Held>,
+    readiness: Readiness,
 }
 
 /// How a look at the Lease ended.
@@ -77,22 +82,28 @@ pub(super) fn identity() -> String {
     format!("{}-{:016x}", host.as_deref().unwrap_or("plumbline"), fastrand::u64(..))
 }
 
+/// Says that the Lease was not looked at yet.
+pub(super) fn unknown(readiness: &Readiness) {
+    readiness.missing(LEASE, "was not read yet");
+}
+
 impl Candidate {
-    pub(super) async fn new(client: Client, settings: &Settings, me: String) -> Self {
-        let enforcement = &settings.enforcement;
-        let namespace = match &enforcement.lease_namespace {
+    pub(super) async fn new(client: Client, settings: &Settings, me: String, readiness: Readiness) -> Self {
+        let lease = &settings.lease;
+        let namespace = match &lease.lease_namespace {
             Some(namespace) => namespace.clone(),
             None => own_namespace().await,
         };
-        let name = lease_name(&enforcement.lease_name, &settings.selector.to_string());
+        let name = lease_name(&lease.lease_name, &settings.selector.to_string());
         Self {
             api: Api::namespaced(client, &namespace),
             name,
             namespace,
             me,
-            duration: enforcement.lease_duration,
+            duration: lease.lease_duration,
             observation: Observation::default(),
             held: Arc::default(),
+            readiness,
         }
     }
 
@@ -104,6 +115,10 @@ impl Candidate {
         work: impl Fn(Arc<dyn Leadership>, CancellationToken) -> F,
     ) {
         while self.acquire(stop).await {
+            if stop.is_cancelled() {
+                // Taken by a call that was already on its way.
+                return self.release().await;
+            }
             info!(lease = self.name, namespace = self.namespace, identity = self.me, "leads");
             let term = stop.child_token();
             let mut work = std::pin::pin!(work(self.held.clone(), term.clone()));
@@ -158,8 +173,17 @@ impl Candidate {
         self.held.set(None);
     }
 
-    /// Reads the Lease, and writes it where that is due.
+    /// Looks at the Lease, and takes or renews it where that is due. Whoever can do so is ready, leading or not.
     async fn look(&mut self) -> Result<Look, CallError> {
+        let look = self.try_look().await;
+        match &look {
+            Ok(_) => self.readiness.there(LEASE),
+            Err(error) => self.readiness.missing(LEASE, advice(error)),
+        }
+        look
+    }
+
+    async fn try_look(&mut self) -> Result<Look, CallError> {
         let stored = answered(self.api.get_opt(&self.name)).await?;
         let seen = stored.as_ref().map(|lease| seen(lease, self.duration));
         let unchanged = self.observation.unchanged_for(seen.as_ref(), Instant::now());

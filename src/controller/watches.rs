@@ -30,6 +30,7 @@ pub(super) async fn accounts(
     watcher::watcher(Api::<Guarded<AwsAccount>>::all(client), watcher::Config::default())
         .default_backoff()
         .reflect(writer)
+        .inspect(|event| context.listing.saw(event))
         .take_until(stop)
         .for_each(|event| {
             let baselines = match event {
@@ -63,6 +64,7 @@ pub(super) fn baselines(
 ) -> impl Stream<Item = Result<Guarded<AccountBaseline>, watcher::Error>> {
     let api = Api::<Guarded<AccountBaseline>>::all(context.client.clone());
     let look = move |event: &Result<watcher::Event<Guarded<AccountBaseline>>, watcher::Error>| {
+        context.listing.saw(event);
         let (exceptions, approvals) = match event {
             Ok(watcher::Event::Apply(baseline) | watcher::Event::Delete(baseline)) => match &baseline.0 {
                 Ok(stored) => {

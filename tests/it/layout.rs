@@ -40,6 +40,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "telemetry", may_use: &[], forbidden: &["kube::", AWS] },
     Layer { name: "metrics", may_use: &["api", "baseline"], forbidden: &[AWS] },
     Layer { name: "server", may_use: &["metrics"], forbidden: &[AWS] },
+    Layer { name: "shutdown", may_use: &[], forbidden: &["kube::", AWS] },
     Layer { name: "settings", may_use: &["api", "server"], forbidden: &[AWS] },
 ];
 

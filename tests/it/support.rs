@@ -170,7 +170,12 @@ impl World {
 
     /// Starts the operator with another way to the cluster and more arguments.
     pub(crate) fn start(&self, kubeconfig: &Path, args: &[&str]) -> Supervised {
-        let program = Program::new(PLUMBLINE, self.dir.path().join("operator.log"))
+        self.start_as("operator", kubeconfig, args)
+    }
+
+    /// Starts one of several operators, with a log of its own.
+    pub(crate) fn start_as(&self, name: &str, kubeconfig: &Path, args: &[&str]) -> Supervised {
+        let program = Program::new(PLUMBLINE, self.dir.path().join(format!("{name}.log")))
             .args(["controller", "--selector", &format!("test={}", self.id)])
             .args(["--metrics-bind-address", "127.0.0.1:0", "--health-probe-bind-address", "127.0.0.1:0"])
             .args(args)
@@ -187,17 +192,7 @@ impl World {
 
     /// Where the operator serves `metrics` or `probes`, as it said in its log.
     pub(crate) async fn served(&self, what: &str) -> String {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let log = self.log();
-            let mark = format!("what=\"{what}\" address=");
-            let mut lines = log.lines().rev().filter_map(|line| line.split_once(&mark));
-            if let Some((_, rest)) = lines.next() {
-                return format!("http://{}", rest.split_whitespace().next().unwrap());
-            }
-            assert!(tokio::time::Instant::now() < deadline, "{what} are not served; the operator's log:\n{log}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        served(&self.dir.path().join("operator.log"), what).await
     }
 
     /// The baseline of this test as it stands.
@@ -252,6 +247,21 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// Where an operator serves `metrics` or `probes`, as it said in its log.
+pub(crate) async fn served(log: &Path, what: &str) -> String {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        let mark = format!("what=\"{what}\" address=");
+        let mut lines = log.lines().rev().filter_map(|line| line.split_once(&mark));
+        if let Some((_, rest)) = lines.next() {
+            return format!("http://{}", rest.split_whitespace().next().unwrap());
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{what} are not served; the operator's log:\n{log}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
