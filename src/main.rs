@@ -43,10 +43,11 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 }
 
 async fn operate(settings: Settings) -> anyhow::Result<Exit> {
-    let clients = controller::clients().await.map_err(anyhow::Error::from_boxed);
+    let metrics = Arc::new(Metrics::new());
+    let clients = controller::clients(&metrics).await.map_err(anyhow::Error::from_boxed);
     let clients = clients.context("no cluster: set KUBECONFIG, or run in a pod")?;
-    let provider = Arc::new(Aws::new(calling(settings.rates)).await);
-    controller::run(clients, provider, settings, Arc::new(Metrics::new()), shutdown::on_signals()?).await?;
+    let provider = Arc::new(Aws::recorded_by(metrics.clone(), calling(settings.rates)).await);
+    controller::run(clients, provider, settings, metrics, shutdown::on_signals()?).await?;
     Ok(Exit::Ok)
 }
 

@@ -20,6 +20,7 @@ use self::decide::{Observation, Seen, Step, decide, leads_until};
 use super::fresh::{CallError, answered};
 use crate::baseline::short_hash;
 use crate::engine::ledger::Leadership;
+use crate::metrics::Metrics;
 use crate::server::Readiness;
 use crate::settings::Settings;
 
@@ -66,6 +67,7 @@ pub(super) struct Candidate {
     observation: Observation,
     held: Arc<Held>,
     readiness: Readiness,
+    metrics: Arc<Metrics>,
 }
 
 /// How a look at the Lease ended.
@@ -88,13 +90,20 @@ pub(super) fn unknown(readiness: &Readiness) {
 }
 
 impl Candidate {
-    pub(super) async fn new(client: Client, settings: &Settings, me: String, readiness: Readiness) -> Self {
+    pub(super) async fn new(
+        client: Client,
+        settings: &Settings,
+        me: String,
+        readiness: Readiness,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let lease = &settings.lease;
         let namespace = match &lease.lease_namespace {
             Some(namespace) => namespace.clone(),
             None => own_namespace().await,
         };
         let name = lease_name(&lease.lease_name, &settings.selector.to_string());
+        metrics.leads(&name, false);
         Self {
             api: Api::namespaced(client, &namespace),
             name,
@@ -104,6 +113,7 @@ impl Candidate {
             observation: Observation::default(),
             held: Arc::default(),
             readiness,
+            metrics,
         }
     }
 
@@ -120,16 +130,19 @@ impl Candidate {
                 return self.release().await;
             }
             info!(lease = self.name, namespace = self.namespace, identity = self.me, "leads");
+            self.metrics.leads(&self.name, true);
             let term = stop.child_token();
             let mut work = std::pin::pin!(work(self.held.clone(), term.clone()));
             tokio::select! {
                 () = &mut work => {}
                 () = self.keep() => {
                     warn!(lease = self.name, "the Lease is lost: what is under way is given up");
+                    self.metrics.leads(&self.name, false);
                     term.cancel();
                     work.await;
                 }
             }
+            self.metrics.leads(&self.name, false);
             self.release().await;
         }
     }

@@ -29,6 +29,7 @@ mod image;
 mod layout;
 mod least_privilege;
 mod lockout;
+mod metrics;
 mod operator;
 mod process;
 mod promises;
