@@ -183,6 +183,14 @@ impl World {
         program.env("KUBECONFIG", kubeconfig).env("PLUMBLINE_LOG", "info,plumbline=debug").start().unwrap()
     }
 
+    /// Starts the operator as the Deployment of a release says.
+    pub(crate) fn start_release(&self, release: &Release, kubeconfig: &Path) -> Supervised {
+        let program = release.program(Path::new(PLUMBLINE), self.dir.path()).unwrap();
+        let environment = self.aws.environment(OPERATORS_ACCOUNT);
+        let program = environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
+        program.env("KUBECONFIG", kubeconfig).start().unwrap()
+    }
+
     /// What the operator logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("operator.log")).unwrap_or_default()

@@ -89,11 +89,25 @@ impl Release {
     /// # Errors
     /// When Helm or the API server refuses.
     pub async fn installed(helm: Helm, kubeconfig: &Path, more: &[&str]) -> Result<Self> {
-        let (chart, kubeconfig) = (chart().display().to_string(), kubeconfig.display().to_string());
+        Self::installed_from(helm, &chart(), NAME, kubeconfig, more).await
+    }
+
+    /// The same from another folder, or under another name.
+    ///
+    /// # Errors
+    /// When Helm or the API server refuses.
+    pub async fn installed_from(
+        helm: Helm,
+        chart: &Path,
+        name: &str,
+        kubeconfig: &Path,
+        more: &[&str],
+    ) -> Result<Self> {
+        let (chart, kubeconfig) = (chart.display().to_string(), kubeconfig.display().to_string());
         let to = ["--namespace", NAMESPACE, "--kubeconfig", kubeconfig.as_str()];
-        let install = ["upgrade", "--install", "--create-namespace", NAME, chart.as_str()];
+        let install = ["upgrade", "--install", "--create-namespace", name, chart.as_str()];
         helm.run(&[&install, &to[..], more].concat()).await?;
-        Self::read(&helm.run(&[&["get", "manifest", NAME], &to[..]].concat()).await?)
+        Self::read(&helm.run(&[&["get", "manifest", name], &to[..]].concat()).await?)
     }
 
     /// Reads what Helm rendered.
