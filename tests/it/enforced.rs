@@ -88,7 +88,11 @@ impl Enforced {
 
     /// An account, its controls, and more of the baseline's spec; the mode is `Enforce`.
     pub(crate) async fn of(state: &str, controls: &str, more: &str) -> Self {
-        let world = World::new().await;
+        Self::on(World::new().await, state, controls, more).await
+    }
+
+    /// The same in a world that is there already.
+    pub(crate) async fn on(world: World, state: &str, controls: &str, more: &str) -> Self {
         let seeded = world.seed(state).await;
         world.account(&seeded.account_id, ", enforceRoleName: PlumblineEnforce").await;
         world.baseline(controls, &format!(", mode: Enforce{more}")).await;

@@ -16,6 +16,7 @@ mod audit;
 mod bad_days;
 mod bad_manifests;
 mod calls;
+mod chart;
 mod conformance;
 mod crash;
 mod crds;

@@ -61,7 +61,7 @@ pub(super) fn start_apiserver(programs: &Path, home: &Path, etcd: &Path, port: u
         .args([file("--cert-dir", &certs), file("--token-auth-file", &tokens)])
         .args(["--service-account-issuer=https://kubernetes.default.svc"])
         .args([file("--service-account-key-file", &key), file("--service-account-signing-key-file", &key)])
-        .args(["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24"])
+        .args(["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24,fd00:10::/112"])
         // Its controller, which would make each namespace's default account, does not run.
         .args(["--disable-admission-plugins=ServiceAccount"])
         .clear_env()
