@@ -30,9 +30,10 @@ rig: ## What the tests run on: control plane, kubectl, AWS emulators, Prometheus
 	@tests/ministack/install >/dev/null
 	@tests/prometheus/install >/dev/null
 
-crds: ## Writes crds/ anew from the types.
+crds: ## Writes crds/, and the chart's copy of it, anew from the types.
 	cargo build --workspace --quiet
 	"$$CARGO_TARGET_DIR/debug/plumbline" crd --dir crds
+	"$$CARGO_TARGET_DIR/debug/plumbline" crd --dir charts/plumbline/files/crds
 
 docs: ## Writes anew what of the documentation is made from the program.
 	PLUMBLINE_WRITE=1 cargo test --workspace --test it generated::
