@@ -5,6 +5,7 @@
 //! [`paging`] alone reads lists, and [`transport`] sends every attempt.
 
 mod account;
+mod attempt;
 mod ec2;
 mod error;
 mod iam;
@@ -43,6 +44,7 @@ use self::report::ReportCache;
 use self::session::{Caller, Session, Shared};
 use self::transport::{Expected, Once, Transport};
 use crate::baseline::Cause;
+use crate::engine::calls::{CallRecorder, Unrecorded};
 use crate::engine::cloud::{Cloud, CloudProvider, Target};
 
 pub use self::settings::{AwsSettings, Rate};
@@ -68,12 +70,18 @@ struct Edge {
     settings: AwsSettings,
     connections: SharedHttpConnector,
     home: String,
+    recorder: Arc<dyn CallRecorder>,
 }
 
 impl Aws {
     /// Loads the SDK's default chain: environment, profile, web identity, Pod Identity, instance role. Endpoints come
     /// from there too (`AWS_ENDPOINT_URL`), never from a custom resource.
     pub async fn new(settings: AwsSettings) -> Self {
+        Self::recorded_by(Arc::new(Unrecorded), settings).await
+    }
+
+    /// The same, and somebody is told of every request.
+    pub async fn recorded_by(recorder: Arc<dyn CallRecorder>, settings: AwsSettings) -> Self {
         let connections = transport::connections(settings.connect_timeout);
         let plain = connections.clone();
         let timeouts = TimeoutConfig::builder()
@@ -86,24 +94,30 @@ impl Aws {
         if let Ok(name) = AppName::new("plumbline") {
             loader = loader.app_name(name);
         }
-        Self::over(&loader.load().await, connections, settings)
+        Self::over(&loader.load().await, connections, settings, recorder)
     }
 
     /// The same over a configuration that was loaded before.
     #[must_use]
     pub fn from_config(config: &SdkConfig, settings: AwsSettings) -> Self {
-        Self::over(config, transport::connections(settings.connect_timeout), settings)
+        Self::over(config, transport::connections(settings.connect_timeout), settings, Arc::new(Unrecorded))
     }
 
-    fn over(config: &SdkConfig, connections: SharedHttpConnector, settings: AwsSettings) -> Self {
+    fn over(
+        config: &SdkConfig,
+        connections: SharedHttpConnector,
+        settings: AwsSettings,
+        recorder: Arc<dyn CallRecorder>,
+    ) -> Self {
         // Without a region: the one that every commercial account has. Other partitions need one to be configured,
         // since the keys alone do not tell the partition.
         let home = config.region().map_or_else(|| "us-east-1".to_owned(), ToString::to_string);
         let base = Arc::new(Session::of_chain(config.credentials_provider()));
-        let edge = Arc::new(Edge { config: config.clone(), settings, connections, home });
+        let edge = Arc::new(Edge { config: config.clone(), settings, connections, home, recorder });
         let limits = Limits::new("caller");
         let sts = edge.sts(&base, &limits);
-        let caller = Arc::new(Caller { sts, region: edge.home.clone(), identity: tokio::sync::OnceCell::new() });
+        let (region, recorder) = (edge.home.clone(), Arc::clone(&edge.recorder));
+        let caller = Arc::new(Caller { sts, region, identity: tokio::sync::OnceCell::new(), recorder });
         Self {
             edge,
             base,
@@ -153,6 +167,7 @@ impl Edge {
             attempt_timeout: self.settings.attempt_timeout,
             expected: Expected::Something,
             once: None,
+            recorder: Arc::clone(&self.recorder),
         };
         let retries = RetryConfig::standard()
             .with_max_attempts(self.settings.max_attempts)
@@ -176,6 +191,7 @@ impl Edge {
             attempt_timeout: self.settings.change_timeout,
             expected,
             once: Some(once),
+            recorder: Arc::clone(&self.recorder),
         };
         self.config_over(transport, region, session).into_builder().retry_config(RetryConfig::disabled()).build()
     }

@@ -22,18 +22,21 @@ mod ledger;
 mod outcome;
 mod planned;
 mod schedule;
+mod scrape;
 mod status;
 mod watches;
 mod witness;
 mod write;
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::channel::mpsc;
 use futures::{Stream, StreamExt};
+use kube::client::ClientBuilder;
 use kube::core::{ClusterResourceScope, DeserializeGuard};
 use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
 use kube::runtime::reflector::store::Writer;
@@ -52,7 +55,7 @@ use self::ledger::KubeLedger;
 use crate::api::AccountBaseline;
 use crate::engine::cloud::Provider;
 use crate::engine::ledger::Leadership;
-use crate::metrics::Metrics;
+use crate::metrics::{self, CountRequests, Metrics, PassResult};
 use crate::server::{self, BindAddress, Readiness};
 use crate::settings::{ProcessSettings, Settings};
 
@@ -73,16 +76,22 @@ pub struct Clients {
 /// # Errors
 ///
 /// When neither can be used.
-pub async fn clients() -> Result<Clients, Box<dyn std::error::Error + Send + Sync>> {
+pub async fn clients(metrics: &Arc<Metrics>) -> Result<Clients, Box<dyn std::error::Error + Send + Sync>> {
     let mut config = kube::Config::infer().await?;
-    let fresh = fresh::client(config.clone())?;
+    let fresh = counted(fresh::configured(config.clone()), metrics)?;
     // Longer than a watch may be silent: the API server ends one after 290 s. Without it, a list that nobody answers
     // would leave the operator blind for good.
     config.read_timeout = Some(Duration::from_mins(5));
     config.reset_reader_on_write = true;
     // Watches and writes have retries of their own, which know what may be repeated and when to stop.
     config.default_retry = false;
-    Ok(Clients { watching: Client::try_from(config)?, fresh })
+    Ok(Clients { watching: counted(config, metrics)?, fresh })
+}
+
+/// A client whose requests are counted.
+fn counted(config: kube::Config, metrics: &Arc<Metrics>) -> Result<Client, kube::Error> {
+    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+    Ok(ClientBuilder::try_from(config)?.with_layer(&CountRequests::new(metrics.clone(), &host)).build())
 }
 
 /// Leads nothing: without `--enforce` nothing is changed, and any number of processes may look.
@@ -109,7 +118,7 @@ pub async fn run(
         operate(clients, provider, settings, metrics.clone(), identity.clone(), leadership, term)
     };
     if settings.enforcement.enforce {
-        let candidate = Candidate::new(clients.fresh.clone(), &settings, identity.clone()).await;
+        let candidate = Candidate::new(clients.fresh.clone(), &settings, identity.clone(), metrics.clone()).await;
         Box::pin(candidate.lead(&stop, work)).await;
     } else {
         Box::pin(work(Arc::new(Nobody), stop)).await;
@@ -190,7 +199,10 @@ async fn operate(
         told,
         unsettled: Mutex::new(unsettled),
         own_users: tokio::sync::OnceCell::new(),
+        found: scrape::Found::default(),
     });
+    context.metrics.may_run_at_once(context.settings.concurrency);
+    let _showing = context.metrics.showing(context.clone());
     let (enforce, concurrency) = (context.settings.enforcement.enforce, context.settings.concurrency);
     info!(selector = %context.settings.selector, concurrency, enforce, "watching accounts and baselines");
     let (overturned, overturned_baselines) = mpsc::unbounded();
@@ -199,7 +211,11 @@ async fn operate(
             watches::accounts(client, accounts_writer, context.clone(), overturned.clone()),
             exceptions::watch(exceptions_writer, context.clone(), overturned.clone()),
             approvals::watch(approvals_writer, context.clone(), overturned),
-            report(controller_of(&context).run(accounts::reconcile, retry, context.clone())),
+            report(controller_of(&context).run(
+                passes(metrics::Controller::AwsAccount, accounts::reconcile),
+                retry,
+                context.clone()
+            )),
             evaluate(context.clone(), baselines_writer, overturned_baselines),
             keep_records(&context),
         );
@@ -247,9 +263,21 @@ async fn evaluate(
         && context.approvals.wait_until_ready().await.is_ok()
     {
         tokio::join!(
-            report(baselines.run(baselines::reconcile, retry, context.clone())),
-            report(exceptions.run(exceptions::reconcile, retry, context.clone())),
-            report(approvals.run(approvals::reconcile, retry, context.clone())),
+            report(baselines.run(
+                passes(metrics::Controller::AccountBaseline, baselines::reconcile),
+                retry,
+                context.clone()
+            )),
+            report(exceptions.run(
+                passes(metrics::Controller::BaselineException, exceptions::reconcile),
+                retry,
+                context.clone()
+            )),
+            report(approvals.run(
+                passes(metrics::Controller::PlanApproval, approvals::reconcile),
+                retry,
+                context.clone()
+            )),
         );
     }
 }
@@ -273,6 +301,29 @@ async fn unsettled(ledger: &KubeLedger, settings: &Settings) -> BTreeSet<String>
             warn!(%error, "what an earlier process left is found with each account's next evaluation");
             BTreeSet::new()
         }
+    }
+}
+
+/// The same passes, each of them counted, whether it finds anything due or not.
+fn passes<K, F>(
+    controller: metrics::Controller,
+    mut reconcile: impl FnMut(Arc<K>, Arc<Context>) -> F,
+) -> impl FnMut(Arc<K>, Arc<Context>) -> Pin<Box<dyn Future<Output = Result<Action, write::WriteError>> + Send>>
+where
+    F: Future<Output = Result<Action, write::WriteError>> + Send + 'static,
+{
+    move |object, context| {
+        let pass = context.metrics.pass(controller);
+        let outcome = reconcile(object, context);
+        Box::pin(async move {
+            let outcome = outcome.await;
+            pass.end(match &outcome {
+                Ok(next) if *next == Action::await_change() => PassResult::Success,
+                Ok(_) => PassResult::RequeueAfter,
+                Err(_) => PassResult::Error,
+            });
+            outcome
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 //! for `plumbline undo`.
 
 mod assess;
+pub mod calls;
 pub mod cloud;
 pub mod cluster;
 pub mod enforce;

@@ -45,9 +45,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 }
 
 async fn operate(settings: Settings) -> anyhow::Result<Exit> {
-    let clients = controller::clients().await.map_err(anyhow::Error::from_boxed);
+    let metrics = Arc::new(Metrics::new());
+    let clients = controller::clients(&metrics).await.map_err(anyhow::Error::from_boxed);
     let clients = clients.context("no cluster: set KUBECONFIG, or run in a pod")?;
-    let provider = Arc::new(Aws::new(calling(settings.rates)).await);
+    let provider = Arc::new(Aws::recorded_by(metrics.clone(), calling(settings.rates)).await);
     let stop = CancellationToken::new();
     let mut terminated = signal(SignalKind::terminate())?;
     let stopper = stop.clone();
@@ -58,7 +59,7 @@ async fn operate(settings: Settings) -> anyhow::Result<Exit> {
         }
         stopper.cancel();
     });
-    controller::run(clients, provider, settings, Arc::new(Metrics::new()), stop).await;
+    controller::run(clients, provider, settings, metrics, stop).await;
     Ok(Exit::Ok)
 }
 

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -109,11 +109,22 @@ pub async fn serve_metrics(
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-async fn scrape(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
-    match metrics.encoded() {
-        Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, metrics::CONTENT_TYPE)], text),
+async fn scrape(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> impl IntoResponse {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let (text, content_type) = if wants_classic(accept) {
+        (metrics.encoded_classic(), metrics::CLASSIC_CONTENT_TYPE)
+    } else {
+        (metrics.encoded(), metrics::CONTENT_TYPE)
+    };
+    match text {
+        Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, content_type)], text),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], error.to_string()),
     }
+}
+
+/// Whether a scraper reads plain text and does not say that it reads OpenMetrics.
+fn wants_classic(accept: &str) -> bool {
+    accept.contains("text/plain") && !accept.contains("application/openmetrics-text")
 }
 
 /// Serves `/healthz` and `/readyz` until `stop` is cancelled.

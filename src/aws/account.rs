@@ -11,13 +11,13 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::Instant;
 
-use super::Edge;
 use super::error::{Failure, classify, deadline_exceeded};
 use super::limits::Limits;
 use super::operation::{GET_CALLER_IDENTITY, Operation, Service};
 use super::report::ReportCache;
 use super::session::{self, Session};
 use super::transport::{Expected, Once};
+use super::{Edge, attempt};
 use crate::api::{SecurityGroupRuleValue, Tag};
 use crate::baseline::mfa::{
     AccountSummary, Administration, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts,
@@ -107,6 +107,7 @@ impl Account {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
+        let request = attempt::of(operation, &self.id, request);
         let Ok(answer) = tokio::time::timeout_at(self.deadline, request).await else {
             return Err(deadline_exceeded(operation, region).into());
         };

@@ -19,7 +19,7 @@ use super::text::{bounded, layers, quoted, sentence};
 use super::transport::TransportError;
 use crate::baseline::{Cause, CauseClass};
 
-use self::change::plain;
+pub(super) use self::change::plain;
 pub(super) use self::change::{Attempt, answer_to_change};
 
 /// The most bytes of a message.
@@ -234,6 +234,11 @@ fn class_of(code: &str, status: u16, words: &str) -> CauseClass {
         _ if status >= 500 => CauseClass::ServiceError,
         _ => CauseClass::Refused,
     }
+}
+
+/// Whether AWS refused a request for being one too many; `None` where it gave no code that could be read.
+pub(super) fn is_throttle(code: Option<&str>, status: u16) -> bool {
+    code.map_or(status == 429, |code| class_of(code, status, "") == CauseClass::Throttled)
 }
 
 /// Whether AWS's message for the code quotes the request, session token included.

@@ -12,9 +12,11 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::sync::{Mutex, OnceCell};
 
+use super::attempt;
 use super::error::{Failure, classify, malformed, no_credentials, no_session};
 use super::operation::{ASSUME_ROLE, GET_CALLER_IDENTITY};
 use crate::baseline::{AccountIdentity, Cause, CauseClass};
+use crate::engine::calls::CallRecorder;
 use crate::engine::cloud::Target;
 
 /// Credentials are renewed when they are this close to their end: longer than an evaluation's calls wait for.
@@ -50,13 +52,14 @@ pub(super) struct Caller {
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) region: String,
     pub(super) identity: OnceCell<AccountIdentity>,
+    pub(super) recorder: Arc<dyn CallRecorder>,
 }
 
 impl Caller {
     /// `sts:GetCallerIdentity`, once: its partition is the one of every role's ARN.
     pub(super) async fn identity(&self) -> Result<&AccountIdentity, Cause> {
         let ask = async || {
-            let answer = self.sts.get_caller_identity().send().await;
+            let answer = attempt::of(GET_CALLER_IDENTITY, "", self.sts.get_caller_identity().send()).await;
             let answer = answer.map_err(|error| classify(GET_CALLER_IDENTITY, &self.region, &error).cause)?;
             identity(answer.account(), answer.arn())
         };
@@ -126,7 +129,10 @@ impl Session {
             Source::Role { caller, target, length, policy } => {
                 let own = caller.identity().await?;
                 let answer = assume(caller, own, target, *length, policy.as_deref()).await;
-                answer.map_err(|failure| no_session(&role_arn(own, target), &own.caller_arn, failure))
+                answer.map_err(|failure| {
+                    caller.recorder.assume_role_failed(&target.account_id);
+                    no_session(&role_arn(own, target), &own.caller_arn, failure)
+                })
             }
         }
     }
@@ -146,7 +152,7 @@ async fn assume(
     length: Duration,
     policy: Option<&str>,
 ) -> Result<Credentials, Failure> {
-    let answer = caller
+    let request = caller
         .sts
         .assume_role()
         .role_arn(role_arn(own, target))
@@ -154,8 +160,8 @@ async fn assume(
         .set_external_id(target.external_id.clone())
         .set_policy(policy.map(str::to_owned))
         .duration_seconds(i32::try_from(length.as_secs()).unwrap_or(3600))
-        .send()
-        .await;
+        .send();
+    let answer = attempt::of(ASSUME_ROLE, &target.account_id, request).await;
     let answer = answer.map_err(|error| classify(ASSUME_ROLE, &caller.region, &error))?;
     let keys = answer.credentials().ok_or_else(|| malformed(ASSUME_ROLE, "the answer has no credentials"))?;
     let end = SystemTime::try_from(*keys.expiration()).map_err(|_| malformed(ASSUME_ROLE, "no time of expiry"))?;

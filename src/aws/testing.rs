@@ -14,6 +14,7 @@ use super::account::Account;
 use super::settings::{AwsSettings, Rate};
 use super::{Aws, transport};
 use crate::baseline::{Cause, Observed};
+use crate::engine::calls::{CallRecorder, Unrecorded};
 use crate::engine::cloud::Target;
 
 pub(super) const ACCOUNT: &str = "222222222222";
@@ -143,6 +144,15 @@ pub(super) async fn serve(
     settings: AwsSettings,
     answer: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
 ) -> Server {
+    recorded(settings, Arc::new(Unrecorded), answer).await
+}
+
+/// The same, and somebody is told of every request.
+pub(super) async fn recorded(
+    settings: AwsSettings,
+    recorder: Arc<dyn CallRecorder>,
+    answer: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
+) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
@@ -155,21 +165,28 @@ pub(super) async fn serve(
             tokio::spawn(async move { converse(stream, &log, &*answer).await });
         }
     });
-    Server {
-        aws: aws(&endpoint, Some(Credentials::new("AKIDEXAMPLE", SECRET, None, None, "test")), settings),
-        requests,
-    }
+    let credentials = Credentials::new("AKIDEXAMPLE", SECRET, None, None, "test");
+    Server { aws: aws_recorded(&endpoint, Some(credentials), settings, recorder), requests }
 }
 
 /// The edge, pointed at an endpoint.
 pub(super) fn aws(endpoint: &str, credentials: Option<Credentials>, settings: AwsSettings) -> Aws {
+    aws_recorded(endpoint, credentials, settings, Arc::new(Unrecorded))
+}
+
+fn aws_recorded(
+    endpoint: &str,
+    credentials: Option<Credentials>,
+    settings: AwsSettings,
+    recorder: Arc<dyn CallRecorder>,
+) -> Aws {
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("us-east-1"))
         .endpoint_url(endpoint);
     config.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
     let connections = transport::connections(settings.connect_timeout);
-    Aws::over(&config.build(), connections, settings)
+    Aws::over(&config.build(), connections, settings, recorder)
 }
 
 impl Server {

@@ -21,7 +21,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 
+use super::attempt::Telling;
 use super::limits::Limiter;
+use crate::engine::calls::CallRecorder;
 
 /// The largest answers are a credential report and a page of authorization details, both of a few MiB.
 const MAX_ANSWER: usize = 64 << 20;
@@ -89,6 +91,8 @@ pub(super) struct Transport {
     pub(super) expected: Expected,
     /// For a change: the one attempt.
     pub(super) once: Option<Once>,
+    /// Is told of each attempt.
+    pub(super) recorder: Arc<dyn CallRecorder>,
 }
 
 impl fmt::Debug for Transport {
@@ -105,16 +109,19 @@ impl HttpClient for Transport {
 
 impl HttpConnector for Transport {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { connections, limiter, attempt_timeout, expected, once } = self.clone();
+        let Self { connections, limiter, attempt_timeout, expected, once, recorder } = self.clone();
         HttpConnectorFuture::new(async move {
             limiter.until_ready().await;
             if once.is_some_and(|once| once.0.swap(true, Ordering::SeqCst)) {
                 return Err(ConnectorError::user(TransportError::SecondAttempt.into()));
             }
-            match tokio::time::timeout(attempt_timeout, exchange(&connections, request, expected)).await {
+            let telling = Telling::begin(&recorder);
+            let answer = match tokio::time::timeout(attempt_timeout, exchange(&connections, request, expected)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(ConnectorError::timeout(TransportError::Timeout(attempt_timeout).into())),
-            }
+            };
+            telling.end(&answer);
+            answer
         })
     }
 }

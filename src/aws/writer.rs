@@ -17,13 +17,13 @@ use aws_config::SdkConfig;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::Aws;
 use super::account::Account;
 use super::error::{Attempt, answer_to_change, deadline_exceeded};
 use super::limits::Limits;
 use super::operation::{Operation, Service};
 use super::session::{Session, assumable_without_external_id};
 use super::transport::{Expected, Once};
+use super::{Aws, attempt};
 use crate::baseline::change::{Action, ResourceState, UserState, WriteOperation};
 use crate::baseline::{AccountIdentity, Cause, CauseClass, Observed};
 use crate::engine::cloud::{Applied, Cloud, CloudWriter, DryRun, ExternalIdProbe, GroupFilter, Target, WriterProvider};
@@ -71,13 +71,14 @@ impl Writer {
     /// Waits for the answer to the one attempt, and says what it means.
     async fn send<T, E>(
         &self,
-        attempt: &OneAttempt,
+        once: &OneAttempt,
         request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Attempt
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let OneAttempt { operation, region, once, .. } = attempt;
+        let OneAttempt { operation, region, once, .. } = once;
+        let request = attempt::of(Operation::of(*operation), &self.account.id, request);
         let answer = tokio::time::timeout(self.account.edge.settings.change_timeout, request).await;
         let meaning = match answer {
             Ok(Ok(_)) => Attempt::Made,

@@ -18,7 +18,7 @@ use super::exceptions::{InForce, in_force};
 use super::outcome::{ending, tell};
 use super::schedule::{Ending, Handled, Trigger, after, due};
 use super::status::{Outcome, Seen, next_status};
-use super::witness::{KubeWitness, reference};
+use super::witness::KubeWitness;
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AccountBaseline, AccountBaselineStatus, AwsAccount};
 use crate::baseline::{Cause, CauseClass};
@@ -238,6 +238,9 @@ impl Pass {
         })
         .await?;
         context.settled(self.account_id(), outcome);
+        if let Outcome::Evaluated(evaluated) = outcome {
+            context.found.set(&self.baseline, &evaluated.assessment.findings, at, &context.baselines);
+        }
         self.tell_of_contests(context, outcome, at);
         Ok(())
     }
@@ -250,7 +253,7 @@ impl Pass {
             let before = self.baseline.status.clone().unwrap_or_default();
             let remediations = &evaluated.planned.plan.remediations;
             let after = drift_entries(&before, &evaluated.assessment.findings, remediations, at);
-            let witness = KubeWitness { baseline: reference(&self.baseline), told: context.told.clone() };
+            let witness = KubeWitness::of(&self.baseline, context);
             witness.contested(&before.drift, &after.entries);
         }
     }

@@ -15,6 +15,7 @@ use super::Guarded;
 use super::budget::Budget;
 use super::ledger::KubeLedger;
 use super::schedule::Attempt;
+use super::scrape::Found;
 use super::status::Outcome;
 use super::witness::Told;
 use crate::api::{AccountBaseline, AwsAccount, BaselineException, FLUX_REQUESTED_AT, PlanApproval, REQUESTED_AT};
@@ -52,6 +53,8 @@ pub(super) struct Context {
     pub(super) unsettled: Mutex<BTreeSet<String>>,
     /// The ARNs of users through which this process comes.
     pub(super) own_users: tokio::sync::OnceCell<BTreeSet<String>>,
+    /// What the evaluations of this process found, for `/metrics`.
+    pub(super) found: Found,
 }
 
 /// The last pass of each object, by uid: an object that is deleted and made again is another one.

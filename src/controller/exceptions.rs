@@ -88,6 +88,11 @@ fn read(object: &BaselineException) -> Result<Exception, InvalidException> {
     Exception::new(&object.name_any(), &object.spec, created_at(object))
 }
 
+/// When an exception ends; `None` where it is none that could be honoured.
+pub(super) fn expires_at(object: &BaselineException) -> Option<Timestamp> {
+    read(object).ok().map(|exception| exception.expires_at)
+}
+
 /// An object in the cluster has a time of creation; without one nothing could end within 366 days of it.
 fn created_at(object: &BaselineException) -> Timestamp {
     object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0)
@@ -196,7 +201,7 @@ pub(super) async fn reconcile(
 }
 
 /// Where several operators share the accounts, the one that has the first account of an exception writes its status.
-fn is_ours(exception: &BaselineException, context: &Context) -> bool {
+pub(super) fn is_ours(exception: &BaselineException, context: &Context) -> bool {
     let account = exception.spec.accounts.iter().find_map(|name| context.account(name.as_str()));
     account.is_none_or(|account| context.settings.selector.matches(account.labels()))
 }

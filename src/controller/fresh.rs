@@ -55,13 +55,18 @@ impl CallError {
 }
 
 /// A client for such calls, beside the one that watches.
-pub(super) fn client(mut config: kube::Config) -> Result<Client, kube::Error> {
+pub(super) fn client(config: kube::Config) -> Result<Client, kube::Error> {
+    Client::try_from(configured(config))
+}
+
+/// What makes a client one for such calls.
+pub(super) fn configured(mut config: kube::Config) -> kube::Config {
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(Duration::from_secs(5));
     // Else the time that a connection was idle would count.
     config.reset_reader_on_write = true;
     config.default_retry = false;
-    Client::try_from(config)
+    config
 }
 
 /// Waits for an answer, but not for ever.

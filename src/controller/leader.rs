@@ -20,6 +20,7 @@ use self::decide::{Observation, Seen, Step, decide, leads_until};
 use super::fresh::{CallError, answered};
 use crate::baseline::short_hash;
 use crate::engine::ledger::Leadership;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 
 /// A Lease that somebody else holds is looked at this often.
@@ -61,6 +62,7 @@ pub(super) struct Candidate {
     duration: Duration,
     observation: Observation,
     held: Arc<Held>,
+    metrics: Arc<Metrics>,
 }
 
 /// How a look at the Lease ended.
@@ -78,13 +80,14 @@ pub(super) fn identity() -> String {
 }
 
 impl Candidate {
-    pub(super) async fn new(client: Client, settings: &Settings, me: String) -> Self {
+    pub(super) async fn new(client: Client, settings: &Settings, me: String, metrics: Arc<Metrics>) -> Self {
         let enforcement = &settings.enforcement;
         let namespace = match &enforcement.lease_namespace {
             Some(namespace) => namespace.clone(),
             None => own_namespace().await,
         };
         let name = lease_name(&enforcement.lease_name, &settings.selector.to_string());
+        metrics.leads(&name, false);
         Self {
             api: Api::namespaced(client, &namespace),
             name,
@@ -93,6 +96,7 @@ impl Candidate {
             duration: enforcement.lease_duration,
             observation: Observation::default(),
             held: Arc::default(),
+            metrics,
         }
     }
 
@@ -105,16 +109,19 @@ impl Candidate {
     ) {
         while self.acquire(stop).await {
             info!(lease = self.name, namespace = self.namespace, identity = self.me, "leads");
+            self.metrics.leads(&self.name, true);
             let term = stop.child_token();
             let mut work = std::pin::pin!(work(self.held.clone(), term.clone()));
             tokio::select! {
                 () = &mut work => {}
                 () = self.keep() => {
                     warn!(lease = self.name, "the Lease is lost: what is under way is given up");
+                    self.metrics.leads(&self.name, false);
                     term.cancel();
                     work.await;
                 }
             }
+            self.metrics.leads(&self.name, false);
             self.release().await;
         }
     }

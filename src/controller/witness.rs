@@ -1,6 +1,7 @@
 //! Tells of every change: a log line and an Event on the baseline, before it is made and after. IO in the background,
 //! so that a change never waits for whoever is told of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -11,6 +12,7 @@ use kube::{Client, Resource};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::context::Context;
 use super::entries::one_line;
 use super::fresh::CallError;
 use crate::api::{AccountBaseline, ChangeRecord, DriftEntry};
@@ -18,6 +20,7 @@ use crate::baseline::HoldReason;
 use crate::baseline::history::{Outcome, SettledReason};
 use crate::engine::enforce::Witness;
 use crate::engine::ledger::{Entry, Settlement};
+use crate::metrics::Metrics;
 
 /// Events that are not taken in this time are dropped: the records have everything.
 const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
@@ -35,6 +38,9 @@ pub(super) struct Told {
 pub(super) struct KubeWitness {
     pub(super) baseline: ObjectReference,
     pub(super) told: mpsc::UnboundedSender<Told>,
+    /// The name of the `AwsAccount`.
+    pub(super) account: String,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Witness for KubeWitness {
@@ -65,6 +71,7 @@ impl Witness for KubeWitness {
             message = one_line(&settlement.message),
             "change settled"
         );
+        self.metrics.changed(&self.account, &spec.control, &spec.operation, settlement.outcome);
         let told = Told { baseline: self.baseline.clone(), event: change_event(entry, settlement) };
         // Fails only after the operator stopped.
         let _ = self.told.unbounded_send(told);
@@ -72,17 +79,21 @@ impl Witness for KubeWitness {
 }
 
 impl KubeWitness {
+    pub(super) fn of(baseline: &AccountBaseline, context: &Context) -> Self {
+        Self {
+            baseline: baseline.object_ref(&()),
+            told: context.told.clone(),
+            account: baseline.spec.account_ref.name.clone(),
+            metrics: context.metrics.clone(),
+        }
+    }
+
     /// Tells of drift that others bring back again and again, once.
     pub(super) fn contested(&self, before: &[DriftEntry], after: &[DriftEntry]) {
         if let Some(event) = contest_event(before, after) {
             let _ = self.told.unbounded_send(Told { baseline: self.baseline.clone(), event });
         }
     }
-}
-
-/// What an event is about.
-pub(super) fn reference(baseline: &AccountBaseline) -> ObjectReference {
-    baseline.object_ref(&())
 }
 
 fn change_event(entry: &Entry, settlement: &Settlement) -> Event {

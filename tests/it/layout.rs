@@ -38,7 +38,7 @@ const LAYERS: &[Layer] = &[
         forbidden: &[AWS, "kube::"],
     },
     Layer { name: "telemetry", may_use: &[], forbidden: &["kube::", AWS] },
-    Layer { name: "metrics", may_use: &["api", "baseline"], forbidden: &[AWS] },
+    Layer { name: "metrics", may_use: &["api", "baseline", "engine"], forbidden: &["kube::Client", "kube::Api", AWS] },
     Layer { name: "server", may_use: &["metrics"], forbidden: &[AWS] },
     Layer { name: "settings", may_use: &["api", "server"], forbidden: &[AWS] },
 ];

@@ -59,7 +59,7 @@ where
 }
 
 /// EC2 puts the side that is at fault before some codes.
-pub(super) fn plain(code: &str) -> &str {
+pub(in crate::aws) fn plain(code: &str) -> &str {
     code.trim_start_matches("Client.").trim_start_matches("Server.")
 }
 

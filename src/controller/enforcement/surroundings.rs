@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Work;
 use crate::controller::baselines::Assessed;
 use crate::controller::intent::{self, KubeIntent};
-use crate::controller::witness::{KubeWitness, reference};
+use crate::controller::witness::KubeWitness;
 use crate::engine::cloud::Target;
 use crate::engine::enforce::{Claimant, Surroundings};
 
@@ -30,7 +30,7 @@ impl Work<'_> {
     }
 
     pub(super) fn witness(&self) -> KubeWitness {
-        KubeWitness { baseline: reference(&self.pass.baseline), told: self.context.told.clone() }
+        KubeWitness::of(&self.pass.baseline, self.context)
     }
 
     pub(super) fn surroundings<'s>(&'s self, intent: &'s KubeIntent, witness: &'s KubeWitness) -> Surroundings<'s> {
