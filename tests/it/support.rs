@@ -15,6 +15,7 @@ use plumbline::api::{AccountBaseline, AwsAccount, Condition, DriftEntry};
 use plumbline_rig::aws_proxy::ProxyOptions;
 use plumbline_rig::aws_rig::AwsRig;
 use plumbline_rig::controlplane::{ControlPlane, manifests, tools};
+use plumbline_rig::release::{Helm, Release};
 use plumbline_rig::seed::Seeded;
 use plumbline_rig::supervisor::{Program, Supervised};
 use serde::Serialize;
@@ -54,13 +55,15 @@ pub(crate) async fn prepare(cluster: &ControlPlane, crds: &[Value]) {
     let client = cluster.admin_client().await.unwrap();
     // Makes the namespace, too.
     cluster.service_account_kubeconfig("plumbline-system", "plumbline").await.unwrap();
-    for object in manifests(&file("tests/operator-rbac.yaml")).unwrap() {
+    // As the chart gives them to an operator that enforces; with its roles for people.
+    let set = ["--set", "crds.enabled=false,enforcement.enabled=true"];
+    for object in Release::rendered(Helm::Four, &set).await.unwrap().objects().iter().cloned() {
         match object["kind"].as_str().unwrap() {
             "ClusterRole" => drop(apply::<ClusterRole>(&client, object).await),
             "ClusterRoleBinding" => drop(apply::<ClusterRoleBinding>(&client, object).await),
             "Role" => drop(apply_in_namespace::<Role>(&client, object).await),
             "RoleBinding" => drop(apply_in_namespace::<RoleBinding>(&client, object).await),
-            other => panic!("{other} in the operator's rights"),
+            _ => {}
         }
     }
 }

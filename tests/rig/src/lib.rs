@@ -8,5 +8,6 @@ mod emulator;
 pub mod kube_proxy;
 pub mod ministack;
 pub mod moto;
+pub mod release;
 pub mod seed;
 pub mod supervisor;

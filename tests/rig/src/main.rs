@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use kube::api::{DynamicObject, Patch, PatchParams};
-use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client};
 use plumbline_rig::aws_proxy::ProxyOptions;
 use plumbline_rig::aws_rig::AwsRig;
-use plumbline_rig::controlplane::{ControlPlane, manifests, tools};
+use plumbline_rig::controlplane::{ControlPlane, tools};
+use plumbline_rig::release::{Helm, Release};
 use plumbline_rig::seed::{Seeded, seed};
 use plumbline_rig::supervisor::{Program, Supervised};
 use serde_json::json;
@@ -30,8 +28,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Starts a cluster with Plumbline's CRDs, an AWS emulator with accounts, and the operator; writes `env` and
-    /// `ready` into the folder when all of it is up.
+    /// Starts a cluster, installs the chart into it, starts an AWS emulator with accounts, and the operator as the
+    /// chart's Deployment says; writes `env` and `ready` into the folder when all of it is up.
     Up {
         /// The folder for kubeconfigs and logs.
         #[arg(long)]
@@ -39,6 +37,9 @@ enum Command {
         /// The plumbline binary.
         #[arg(long)]
         operator: PathBuf,
+        /// Values for the chart.
+        #[arg(long)]
+        values: PathBuf,
         /// Accounts to make, as YAML.
         accounts: Vec<PathBuf>,
     },
@@ -55,7 +56,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Arguments::parse().command {
-        Command::Up { dir, operator, accounts } => up(dir, operator, accounts).await,
+        Command::Up { dir, operator, values, accounts } => up(dir, operator, values, accounts).await,
         Command::Aws { dir, accounts } => aws(dir, accounts).await,
     }
 }
@@ -85,7 +86,7 @@ async fn make(aws: &AwsRig, account: &Path) -> Result<Seeded> {
     seed(aws.proxy(), &yaml).await.with_context(|| format!("cannot make {}", account.display()))
 }
 
-async fn up(dir: PathBuf, operator: PathBuf, accounts: Vec<PathBuf>) -> Result<()> {
+async fn up(dir: PathBuf, operator: PathBuf, values: PathBuf, accounts: Vec<PathBuf>) -> Result<()> {
     let aws = AwsRig::with(ProxyOptions { trace_file: Some(dir.join("aws-calls.jsonl")), ..ProxyOptions::default() });
     let (cluster, aws) = tokio::join!(ControlPlane::start(), aws);
     let (cluster, aws) = (cluster?, aws?);
@@ -98,12 +99,12 @@ async fn up(dir: PathBuf, operator: PathBuf, accounts: Vec<PathBuf>) -> Result<(
         let key = aws.proxy().key_of(&seeded.account_id);
         owners.push(format!("export {name}_ACCESS_KEY_ID={key}\n"));
     }
-    cluster.install_crds(&manifests(Path::new("crds"))?).await?;
     let kubeconfig = dir.join("kubeconfig");
     fs::copy(cluster.admin_kubeconfig(), &kubeconfig)?;
-    let operators = cluster.service_account_kubeconfig("plumbline-system", "plumbline").await?;
-    apply(&cluster.admin_client().await?, Path::new("tests/operator-rbac.yaml")).await?;
-    let _operator = start_operator(&operator, &operators, &aws, &dir)?;
+    let release = Release::installed(Helm::Four, &kubeconfig, &["--values", &values.display().to_string()]).await?;
+    let (namespace, account) = release.service_account()?;
+    let operators = cluster.service_account_kubeconfig(namespace, account).await?;
+    let _operator = start_operator(release.program(&operator, &dir)?, &operators, &aws)?;
 
     let mut env = vec![format!("export KUBECONFIG={}\n", kubeconfig.display())];
     env.extend(aws.environment(OPERATORS_ACCOUNT).iter().map(|(name, value)| format!("export {name}={value}\n")));
@@ -124,26 +125,8 @@ async fn until_terminated() -> Result<()> {
     Ok(())
 }
 
-fn start_operator(operator: &Path, kubeconfig: &Path, aws: &AwsRig, dir: &Path) -> Result<Supervised> {
-    let program = Program::new(operator, dir.join("operator.log")).args(["controller", "--enforce"]).clear_env();
-    let program = program.args(["--metrics-bind-address", "127.0.0.1:0", "--health-probe-bind-address", "127.0.0.1:0"]);
+fn start_operator(program: Program, kubeconfig: &Path, aws: &AwsRig) -> Result<Supervised> {
     let environment = aws.environment(OPERATORS_ACCOUNT);
     let program = environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
     program.env("KUBECONFIG", kubeconfig).start()
-}
-
-/// Applies objects of kinds whose plural is the kind with an `s`.
-async fn apply(client: &Client, path: &Path) -> Result<()> {
-    for manifest in manifests(path)? {
-        let object: DynamicObject = serde_json::from_value(manifest)?;
-        let types = object.types.clone().context("a manifest without a kind")?;
-        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types)?);
-        let name = object.metadata.name.clone().context("a manifest without a name")?;
-        let api: Api<DynamicObject> = match object.metadata.namespace.as_deref() {
-            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-            None => Api::all_with(client.clone(), &resource),
-        };
-        api.patch(&name, &PatchParams::apply("plumbline-rig"), &Patch::Apply(&object)).await?;
-    }
-    Ok(())
 }
