@@ -23,11 +23,12 @@ lint: ## Format and clippy, warnings as errors.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 
-rig: ## What the tests run on: etcd, kube-apiserver, kubectl, the AWS emulators. Minutes once a machine, then nothing.
+rig: ## What the tests run on: control plane, kubectl, AWS emulators, Prometheus. Minutes once a machine, then nothing.
 	@tests/controlplane/build >/dev/null
 	@tests/controlplane/tools >/dev/null
 	@tests/aws/install >/dev/null
 	@tests/ministack/install >/dev/null
+	@tests/prometheus/install >/dev/null
 
 image: ## The release binary and, without a daemon, the image of it. Minutes once a machine.
 	@tests/image/build >/dev/null

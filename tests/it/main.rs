@@ -12,6 +12,7 @@
 use plumbline::{baseline, engine};
 
 mod admission;
+mod alerts;
 mod audit;
 mod bad_days;
 mod bad_manifests;
