@@ -25,6 +25,7 @@ mod enforcement;
 mod exceptions;
 mod faults;
 mod generated;
+mod gitops;
 mod layout;
 mod least_privilege;
 mod lockout;
