@@ -23,9 +23,10 @@ lint: ## Format and clippy, warnings as errors.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 
-rig: ## What the tests run on: etcd, kube-apiserver, kubectl, the AWS emulators. Minutes once a machine, then nothing.
+rig: ## What the tests run on: etcd, kube-apiserver, kubectl, Flux, the AWS emulators. Minutes once a machine, then nothing.
 	@tests/controlplane/build >/dev/null
 	@tests/controlplane/tools >/dev/null
+	@tests/gitops/build >/dev/null
 	@tests/aws/install >/dev/null
 	@tests/ministack/install >/dev/null
 

@@ -222,8 +222,10 @@ async fn other_kinds_are_understood(world: &World) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_scripts_have_only_the_libraries_that_argo_cd_opens() {
-    let found = lua("return {string = string == nil, io = io == nil, os = os == nil, math = math == nil}", &json!({}));
-    let found = found.await.unwrap();
-    assert_eq!(found, json!({"string": true, "io": true, "os": true, "math": true}));
-    assert!(lua("return obj.spec.suspend", &json!({})).await.unwrap_err().to_string().contains("attempt to index"));
+    let object = json!({});
+    let script = "return {string = string == nil, io = io == nil, os = os == nil, math = math == nil}";
+    let absent = lua(script, &object).await.unwrap();
+    assert_eq!(absent, json!({"string": true, "io": true, "os": true, "math": true}));
+    let error = lua("return obj.spec.suspend", &object).await.unwrap_err().to_string();
+    assert!(error.contains("attempt to index"), "{error}");
 }
