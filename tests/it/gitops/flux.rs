@@ -87,7 +87,9 @@ impl Flux {
             let api = match object["kind"].as_str().unwrap() {
                 "GitRepository" => self.api("source.toolkit.fluxcd.io", "GitRepository"),
                 "Kustomization" => {
-                    object["spec"]["interval"] = "2s".into();
+                    // Those that others wait for are not ready while Flux goes over them again.
+                    let watched = name.ends_with("accounts") || name.ends_with("baselines");
+                    object["spec"]["interval"] = if watched { "5s" } else { "1h" }.into();
                     object["spec"]["retryInterval"] = "1s".into();
                     object["spec"]["timeout"] = "4m".into();
                     if name == "plumbline-operator" {
