@@ -23,9 +23,10 @@ lint: ## Format and clippy, warnings as errors.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 
-rig: ## What the tests run on: control plane, kubectl, AWS emulators, Prometheus. Minutes once a machine, then nothing.
+rig: ## What the tests run on: control plane, kubectl, Helm, Flux, AWS emulators, Prometheus. Once a machine.
 	@tests/controlplane/build >/dev/null
 	@tests/controlplane/tools >/dev/null
+	@tests/gitops/build >/dev/null
 	@tests/aws/install >/dev/null
 	@tests/ministack/install >/dev/null
 	@tests/prometheus/install >/dev/null

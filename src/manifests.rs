@@ -123,6 +123,15 @@ impl Document {
         Self { file: file.to_owned(), line: node.line, kind, value: located.value, lines: located.lines }
     }
 
+    /// In one folder it is a slip, in two it is how repositories for several clusters are laid out.
+    fn is_copy_of(&self, other: &Self) -> bool {
+        let folder = |file: &str| Path::new(file).parent().map(Path::to_owned);
+        self.kind == other.kind
+            && !self.name().is_empty()
+            && self.value == other.value
+            && folder(&self.file) != folder(&other.file)
+    }
+
     /// `metadata.name`; empty where there is none.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -202,6 +211,7 @@ pub fn load(paths: &[PathBuf], stdin: &mut dyn Read) -> Result<Manifests, Manife
             }
         }
     }
+    manifests.merge_copies();
     manifests.refuse_twins();
     Ok(manifests)
 }
@@ -287,6 +297,17 @@ impl Manifests {
         }
     }
 
+    /// What stands in the same words in the folders of two clusters is one object, and stays once.
+    fn merge_copies(&mut self) {
+        let mut kept: Vec<Document> = Vec::new();
+        for document in std::mem::take(&mut self.documents) {
+            if !kept.iter().any(|first| document.is_copy_of(first)) {
+                kept.push(document);
+            }
+        }
+        self.documents = kept;
+    }
+
     fn refuse_twins(&mut self) {
         let mut seen: BTreeMap<(Kind, &str), &Document> = BTreeMap::new();
         for document in self.documents.iter().filter(|document| !document.name().is_empty()) {
@@ -357,6 +378,24 @@ mod tests {
             manifests.problems[0].to_string(),
             "<stdin>:9: metadata.name: AwsAccount \"a\" is declared twice: <stdin>:4 has it too; remove or rename one"
         );
+    }
+
+    #[test]
+    fn a_copy_in_the_folder_of_another_cluster_is_the_same_object_and_a_changed_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |cluster: &str, text: &str| {
+            std::fs::create_dir_all(folder.path().join(cluster)).unwrap();
+            std::fs::write(folder.path().join(cluster).join("a.yaml"), text).unwrap();
+            load(&[folder.path().to_owned()], &mut std::io::empty()).unwrap()
+        };
+        of("blue", ACCOUNT);
+        let manifests = of("green", &format!("# a comment is no difference\n{ACCOUNT}"));
+        assert_eq!((manifests.documents.len(), manifests.problems.len()), (1, 0));
+        assert!(manifests.documents[0].file.ends_with("blue/a.yaml"));
+        let changed = of("green", &format!("{ACCOUNT}spec: {{suspend: true}}\n"));
+        assert!(changed.problems[0].to_string().contains("is declared twice"), "{:?}", changed.problems);
+        let within = of("green", &format!("{ACCOUNT}---\n{ACCOUNT}"));
+        assert_eq!(within.documents.len(), 1, "both are copies of the first");
     }
 
     #[test]

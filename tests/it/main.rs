@@ -27,6 +27,7 @@ mod enforcement;
 mod exceptions;
 mod faults;
 mod generated;
+mod gitops;
 mod image;
 mod layout;
 mod least_privilege;

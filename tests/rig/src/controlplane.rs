@@ -22,7 +22,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 pub use self::crds::manifests;
 use self::kubeconfig::Cluster;
-use self::programs::{free_port, random_token, script, start_apiserver, start_etcd};
+pub(crate) use self::programs::script;
+use self::programs::{free_port, random_token, start_apiserver, start_etcd};
 use crate::supervisor::Supervised;
 
 /// Four seconds when the machine is idle; it shares two cores with a test run.
@@ -53,7 +54,7 @@ impl ControlPlane {
     /// # Errors
     /// When they cannot be built, or end or are not ready in time; the error holds the end of their logs.
     pub async fn start() -> Result<Self> {
-        let programs = script("build").await.context("could not build the control plane")?;
+        let programs = script("controlplane/build").await.context("could not build the control plane")?;
         let mut attempt = 1;
         loop {
             match Self::launch(&programs, free_port()?).await {
@@ -212,7 +213,7 @@ pub async fn client_of(kubeconfig: &Path) -> Result<Client> {
 /// # Errors
 /// When there is none and none can be fetched.
 pub async fn tools() -> Result<PathBuf> {
-    script("tools").await.context("could not get kubectl")
+    script("controlplane/tools").await.context("could not get kubectl")
 }
 
 /// The port was somebody else's by the time the program listened on it.

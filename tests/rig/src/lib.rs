@@ -5,6 +5,7 @@ pub mod aws_rig;
 mod background;
 pub mod controlplane;
 mod emulator;
+pub mod gitops;
 pub mod kube_proxy;
 pub mod ministack;
 pub mod moto;

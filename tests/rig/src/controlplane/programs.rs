@@ -13,9 +13,9 @@ use crate::supervisor::{Program, Supervised};
 
 const ETCD_SOCKET: &str = "client:0";
 
-/// Runs a script of `tests/controlplane` that prints the one folder it is about.
-pub(super) async fn script(name: &str) -> Result<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../controlplane").join(name);
+/// Runs a script of `tests/` that prints the one folder it is about.
+pub(crate) async fn script(name: &str) -> Result<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     let output = tokio::process::Command::new(&path)
         .stdin(std::process::Stdio::null())
         .stderr(std::process::Stdio::inherit())
