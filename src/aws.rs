@@ -229,12 +229,7 @@ impl Edge {
         aws_sdk_kms::Client::from_conf(config.build())
     }
 
-    fn service_quotas(
-        &self,
-        region: &str,
-        session: &Arc<Session>,
-        limits: &Limits,
-    ) -> aws_sdk_servicequotas::Client {
+    fn service_quotas(&self, region: &str, session: &Arc<Session>, limits: &Limits) -> aws_sdk_servicequotas::Client {
         let config = self.config(Service::ServiceQuotas, region, session, limits);
         let config = aws_sdk_servicequotas::config::Builder::from(&config).retry_partition(limits.retries.clone());
         aws_sdk_servicequotas::Client::from_conf(config.build())

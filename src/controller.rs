@@ -23,6 +23,7 @@ mod outcome;
 mod planned;
 mod schedule;
 mod status;
+mod usage;
 mod watches;
 mod witness;
 mod write;
@@ -167,6 +168,7 @@ async fn operate(
     let (exceptions, exceptions_writer) = reflector::store();
     let (approvals, approvals_writer) = reflector::store();
     let (told, events) = mpsc::unbounded();
+    let (usages, recounted) = usage::Usages::new();
     let ledger = KubeLedger::new(clients.fresh.clone());
     let unsettled = unsettled(&ledger, &settings).await;
     let context = Arc::new(Context {
@@ -189,7 +191,8 @@ async fn operate(
         identity: identity.clone(),
         told,
         unsettled: Mutex::new(unsettled),
-        own_users: tokio::sync::OnceCell::new(),
+        caller: tokio::sync::OnceCell::new(),
+        usages,
     });
     let (enforce, concurrency) = (context.settings.enforcement.enforce, context.settings.concurrency);
     info!(selector = %context.settings.selector, concurrency, enforce, "watching accounts and baselines");
@@ -199,7 +202,7 @@ async fn operate(
             watches::accounts(client, accounts_writer, context.clone(), overturned.clone()),
             exceptions::watch(exceptions_writer, context.clone(), overturned.clone()),
             approvals::watch(approvals_writer, context.clone(), overturned),
-            report(controller_of(&context).run(accounts::reconcile, retry, context.clone())),
+            report(controller_of(&context).reconcile_on(recounted).run(accounts::reconcile, retry, context.clone())),
             evaluate(context.clone(), baselines_writer, overturned_baselines),
             keep_records(&context),
         );

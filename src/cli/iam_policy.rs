@@ -14,8 +14,8 @@ use super::{CliError, Exit};
 use crate::api::AccountBaselineSpec;
 use crate::baseline::Check;
 use crate::baseline::permissions::{
-    FOR_ACCOUNT_STATUS, FOR_REPORTS, Grant, Permission, PolicyDocument, audit_policy, enforce_policy, every_grant, every_read, grants,
-    needed_by_any, needed_by_baseline, operator_policy, trust_policy,
+    FOR_ACCOUNT_STATUS, FOR_REPORTS, Grant, Permission, PolicyDocument, audit_policy, enforce_policy, every_grant,
+    every_read, grants, needed_by_any, needed_by_baseline, operator_policy, trust_policy,
 };
 use crate::baseline::plan::effective;
 use crate::manifests::load;
