@@ -106,3 +106,6 @@ impl Verified {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
