@@ -22,7 +22,8 @@ fn access(account: &AwsAccount) -> AccountAccess {
 }
 
 async fn verified(world: &World) -> AwsAccountStatus {
-    let seen = |account: &AwsAccount| condition(&status(account).conditions, "Ready").is_some_and(|it| it.status == "True");
+    let seen =
+        |account: &AwsAccount| condition(&status(account).conditions, "Ready").is_some_and(|it| it.status == "True");
     status(&world.until_account("verified", seen).await)
 }
 
@@ -188,7 +189,8 @@ async fn p1_the_quotas_that_a_change_can_meet_say_who_is_nearest_and_are_written
     let world = World::new().await;
     let seeded = world.seed(NEAR).await;
     world.account(&seeded.account_id, "").await;
-    let controls = "{securityGroups: {allowedIngress: []}, mfa: {users: {}, denyPolicyName: RequireMfa}}";
+    let controls = "{securityGroups: {allowedIngress: []}, \
+                    mfa: {rootUser: {requireMfa: true}, users: {}, denyPolicyName: RequireMfa}}";
     world.baseline(controls, ", mode: Enforce").await;
     let _operator = world.operator();
     let counted = |account: &AwsAccount| {
@@ -197,7 +199,7 @@ async fn p1_the_quotas_that_a_change_can_meet_say_who_is_nearest_and_are_written
     };
     let account = world.until_account("counted", counted).await;
     let near = status(&account);
-    let group = seeded.groups["eu-west-1/web"].clone();
+    let group = seeded.security_groups["eu-west-1/web"].clone();
     let rules = of_region(&near, "eu-west-1");
     assert_eq!((rules.used, rules.limit, rules.resource.as_ref()), (Some(3), 5, Some(&group)), "{rules:?}");
     let policies = near.quotas.iter().find(|row| row.name == "AttachedPoliciesPerUserQuota").unwrap();
