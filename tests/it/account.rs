@@ -162,7 +162,7 @@ async fn p12_each_right_that_the_status_needs_is_named_where_it_is_missing_and_t
 
 /// A group with three rules, in and out, and a user with two policies who fails.
 const NEAR: &str = r#"
-regions: [eu-west-1]
+regions: [eu-west-1, us-east-1]
 rulesPerGroup: 5
 policies:
   - {name: RequireMfa, document: {Version: "2012-10-17", Statement: [{Effect: Deny, Action: "*", Resource: "*"}]}}
@@ -188,7 +188,7 @@ async fn evaluate(world: &World, value: &str) {
 async fn p1_the_quotas_that_a_change_can_meet_say_who_is_nearest_and_are_written_only_when_that_changes() {
     let world = World::new().await;
     let seeded = world.seed(NEAR).await;
-    world.account(&seeded.account_id, "").await;
+    world.account(&seeded.account_id, ", regions: [eu-west-1]").await;
     let controls = "{securityGroups: {allowedIngress: []}, \
                     mfa: {rootUser: {requireMfa: true}, users: {}, denyPolicyName: RequireMfa}}";
     world.baseline(controls, ", mode: Enforce").await;

@@ -82,7 +82,7 @@ pub(super) fn next_status(
 
 /// The status with what evaluations counted since: nothing else of it changes, and nothing at all before a first look.
 pub(super) fn recounted(previous: &AwsAccountStatus, usage: &AccountUsage, now: Timestamp) -> AwsAccountStatus {
-    if previous.regions.is_empty() {
+    if previous.quotas.is_empty() {
         return previous.clone();
     }
     let quotas = quotas::rows(&previous.regions, &previous.quotas, &BTreeMap::new(), usage, now);
