@@ -18,7 +18,9 @@ mod resource;
 mod status;
 mod values;
 
-pub use account::{AwsAccount, AwsAccountSpec, AwsAccountStatus};
+pub use account::{
+    AccountAccess, AccountQuota, AccountRegion, AvailabilityZone, AwsAccount, AwsAccountSpec, AwsAccountStatus,
+};
 pub use approval::{BaselineRef, PlanApproval, PlanApprovalSpec, PlanApprovalStatus};
 pub use change::{
     BucketEncryptionChange, BucketPolicyChange, PasswordPolicyChange, SecurityGroupRuleChange, UserPolicyChange,

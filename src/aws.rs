@@ -13,6 +13,7 @@ mod kms;
 mod limits;
 mod operation;
 mod paging;
+mod quotas;
 mod report;
 mod rules;
 mod s3;
@@ -242,6 +243,12 @@ impl Edge {
         let config = self.config(Service::Kms, region, session, limits);
         let config = aws_sdk_kms::config::Builder::from(&config).retry_partition(limits.retries.clone());
         aws_sdk_kms::Client::from_conf(config.build())
+    }
+
+    fn service_quotas(&self, region: &str, session: &Arc<Session>, limits: &Limits) -> aws_sdk_servicequotas::Client {
+        let config = self.config(Service::ServiceQuotas, region, session, limits);
+        let config = aws_sdk_servicequotas::config::Builder::from(&config).retry_partition(limits.retries.clone());
+        aws_sdk_servicequotas::Client::from_conf(config.build())
     }
 }
 

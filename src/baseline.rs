@@ -26,6 +26,7 @@ pub mod mfa;
 pub mod password_policy;
 pub mod permissions;
 pub mod policy_document;
+pub mod quotas;
 pub mod s3_encryption;
 pub mod security_groups;
 

@@ -26,6 +26,7 @@ mod planned;
 mod schedule;
 mod scrape;
 mod status;
+mod usage;
 mod watches;
 mod witness;
 mod write;
@@ -201,6 +202,7 @@ async fn operate(process: Process, leadership: Arc<dyn Leadership>, stop: Cancel
     let (approvals, approvals_writer) = reflector::store();
     let (told, events) = mpsc::unbounded();
     let listing = Listing::begin(readiness);
+    let (usages, recounted) = usage::Usages::new();
     let ledger = KubeLedger::new(clients.fresh.clone());
     let unsettled = unsettled(&ledger, &settings).await;
     let context = Arc::new(Context {
@@ -224,7 +226,8 @@ async fn operate(process: Process, leadership: Arc<dyn Leadership>, stop: Cancel
         identity: identity.clone(),
         told,
         unsettled: Mutex::new(unsettled),
-        own_users: tokio::sync::OnceCell::new(),
+        caller: tokio::sync::OnceCell::new(),
+        usages,
         found: scrape::Found::default(),
     });
     context.metrics.may_run_at_once(context.settings.concurrency);
@@ -237,7 +240,7 @@ async fn operate(process: Process, leadership: Arc<dyn Leadership>, stop: Cancel
             watches::accounts(client, accounts_writer, context.clone(), overturned.clone()),
             exceptions::watch(exceptions_writer, context.clone(), overturned.clone()),
             approvals::watch(approvals_writer, context.clone(), overturned),
-            report(controller_of(&context).run(
+            report(controller_of(&context).reconcile_on(recounted).run(
                 passes(metrics::Controller::AwsAccount, accounts::reconcile),
                 retry,
                 context.clone()

@@ -2,11 +2,14 @@
 
 #![expect(clippy::duplicated_attributes, reason = "two print columns may have one type")]
 
+mod status;
+
 use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::status::{AccountAccess, AccountQuota, AccountRegion, AvailabilityZone};
 use super::condition::Condition;
 use super::names::{AccountId, RegionName};
 
@@ -108,6 +111,9 @@ pub struct AwsAccountStatus {
     /// When the account was last reached and its identity checked. RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_verified_at: Option<Timestamp>,
+    /// Whether the account could be reached when that was last tried, and why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccountAccess>,
     /// The identity that AWS said Plumbline has in the account (`sts:GetCallerIdentity`), an ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caller_arn: Option<String>,
@@ -121,6 +127,17 @@ pub struct AwsAccountStatus {
     /// How many regions are judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region_count: Option<i64>,
+    /// The regions that are enabled in the account, with their zones, sorted by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub regions: Vec<AccountRegion>,
+    /// The quotas of AWS that a change by Plumbline can meet, and how near to them the account is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub quotas: Vec<AccountQuota>,
+    /// When zones and quotas were last read of all regions; absent where some are to be read again soon. RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details_read_at: Option<Timestamp>,
     /// When it was last checked that the roles can not be assumed without the external id. RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id_verified_at: Option<Timestamp>,

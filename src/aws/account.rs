@@ -18,7 +18,7 @@ use super::report::ReportCache;
 use super::session::{self, Session};
 use super::transport::{Expected, Once};
 use super::{Edge, attempt};
-use crate::api::{SecurityGroupRuleValue, Tag};
+use crate::api::{AvailabilityZone, SecurityGroupRuleValue, Tag};
 use crate::baseline::mfa::{
     AccountSummary, Administration, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts,
 };
@@ -40,6 +40,7 @@ pub(super) struct Account {
     ec2: Mutex<HashMap<String, aws_sdk_ec2::Client>>,
     s3: Mutex<HashMap<String, aws_sdk_s3::Client>>,
     kms: Mutex<HashMap<String, aws_sdk_kms::Client>>,
+    service_quotas: Mutex<HashMap<String, aws_sdk_servicequotas::Client>>,
 }
 
 impl Account {
@@ -62,6 +63,7 @@ impl Account {
             ec2: Mutex::default(),
             s3: Mutex::default(),
             kms: Mutex::default(),
+            service_quotas: Mutex::default(),
         }
     }
 
@@ -84,6 +86,10 @@ impl Account {
 
     pub(super) fn kms(&self, region: &str) -> aws_sdk_kms::Client {
         regional(&self.kms, region, || self.edge.kms(region, &self.session, &self.limits))
+    }
+
+    pub(super) fn service_quotas(&self, region: &str) -> aws_sdk_servicequotas::Client {
+        regional(&self.service_quotas, region, || self.edge.service_quotas(region, &self.session, &self.limits))
     }
 
     /// What the client of one attempt of a change is made of.
@@ -158,6 +164,14 @@ impl Cloud for Account {
 
     async fn regions(&self) -> Observed<Vec<Region>> {
         self.read_regions().await.into()
+    }
+
+    async fn availability_zones(&self, region: &str) -> Observed<Vec<AvailabilityZone>> {
+        self.read_availability_zones(region).await.into()
+    }
+
+    async fn rules_per_group_quota(&self, region: &str) -> Observed<i64> {
+        self.read_rules_per_group_quota(region).await.into()
     }
 
     async fn password_policy(&self) -> Observed<Option<PasswordPolicy>> {

@@ -169,6 +169,7 @@ impl Account {
             name: needed(DESCRIBE_MANAGED_PREFIX_LISTS, "PrefixListName", found.prefix_list_name())?,
             owner_id: needed(DESCRIBE_MANAGED_PREFIX_LISTS, "OwnerId", found.owner_id())?,
             cidrs: Vec::new(),
+            max_entries: found.max_entries().and_then(|count| usize::try_from(count).ok()),
         };
         if list.owner_id == "AWS" {
             return Ok((list, now()));

@@ -294,17 +294,18 @@ pub(super) fn no_credentials(error: &(dyn Error + 'static)) -> Cause {
 /// The role of an account could not be assumed. Who may do what is not told apart by AWS, so all of it is said.
 pub(super) fn no_session(role_arn: &str, caller: &str, failure: Failure) -> Cause {
     let Cause { class, message, .. } = failure.cause;
-    let (class, advice) = match class {
+    let (class, advice, missing_action) = match class {
         CauseClass::AccessDenied => (
             CauseClass::Credentials,
             format!(
                 "; it must exist, trust {caller}, ask for no other external id, and {caller} needs sts:AssumeRole on it"
             ),
+            Some(operation::ASSUME_ROLE.action.to_owned()),
         ),
-        other => (other, String::new()),
+        other => (other, String::new(), None),
     };
     let head = format!("the role {} cannot be assumed{}", bounded(role_arn, 140), bounded(&advice, 240));
-    Cause::new(class, bounded(&format!("{head}: {message}"), MAX_MESSAGE + 100))
+    Cause { missing_action, ..Cause::new(class, bounded(&format!("{head}: {message}"), MAX_MESSAGE + 100)) }
 }
 
 #[cfg(test)]

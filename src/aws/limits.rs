@@ -45,6 +45,7 @@ impl Limits {
             Service::Iam => settings.iam,
             Service::Kms => settings.kms,
             Service::S3 => settings.s3,
+            Service::ServiceQuotas => settings.service_quotas,
             Service::Sts => settings.sts,
         };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

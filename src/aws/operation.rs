@@ -12,6 +12,7 @@ pub(super) enum Service {
     Iam,
     Kms,
     S3,
+    ServiceQuotas,
     Sts,
 }
 
@@ -68,6 +69,7 @@ pub(super) const GET_POLICY: Operation = Operation::new("iam:GetPolicy");
 pub(super) const GET_POLICY_VERSION: Operation = Operation::new("iam:GetPolicyVersion");
 
 pub(super) const DESCRIBE_REGIONS: Operation = Operation::new("ec2:DescribeRegions");
+pub(super) const DESCRIBE_AVAILABILITY_ZONES: Operation = Operation::new("ec2:DescribeAvailabilityZones");
 pub(super) const DESCRIBE_SECURITY_GROUP_RULES: Operation = Operation::new("ec2:DescribeSecurityGroupRules");
 pub(super) const DESCRIBE_SECURITY_GROUPS: Operation = Operation::new("ec2:DescribeSecurityGroups");
 pub(super) const DESCRIBE_NETWORK_INTERFACES: Operation = Operation::new("ec2:DescribeNetworkInterfaces");
@@ -87,6 +89,8 @@ pub(super) const GET_BUCKET_REPLICATION: Operation =
     Operation::new("s3:GetBucketReplication").permitted_by("s3:GetReplicationConfiguration");
 
 pub(super) const DESCRIBE_KEY: Operation = Operation::new("kms:DescribeKey");
+
+pub(super) const GET_SERVICE_QUOTA: Operation = Operation::new("servicequotas:GetServiceQuota");
 
 #[cfg(test)]
 mod tests {

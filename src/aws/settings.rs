@@ -50,6 +50,8 @@ pub struct AwsSettings {
     pub s3: Rate,
     /// KMS, per account and region.
     pub kms: Rate,
+    /// Service Quotas, per account and region.
+    pub service_quotas: Rate,
     /// STS, per account, and once more for the operator's own identity.
     pub sts: Rate,
     /// How long an assumed role's session lasts.
@@ -83,6 +85,8 @@ impl Default for AwsSettings {
             s3: Rate::new(50, 50),
             // KMS answers 2,000 DescribeKey a second; a handful of keys are asked for per account.
             kms: Rate::new(10, 20),
+            // Unpublished; one call a day and region is needed.
+            service_quotas: Rate::new(1, 5),
             // STS grants 600 a second to the caller's account; one session an hour and account is needed.
             sts: Rate::new(20, 50),
             // The most that AWS allows where the operator's own identity is a role (role chaining).

@@ -132,6 +132,7 @@ pub(super) fn fast() -> AwsSettings {
         iam: rate,
         s3: rate,
         kms: rate,
+        service_quotas: rate,
         sts: rate,
         report_poll: Duration::from_millis(1),
         report_tries: 4,

@@ -1,4 +1,4 @@
-mod faults;
+pub(super) mod faults;
 mod plans;
 mod recorded;
 mod writes;

@@ -20,7 +20,10 @@ mod asked;
 mod document;
 mod enforce;
 
-pub use document::{PolicyDocument, Statement, audit_policy, enforce_policy, operator_policy, trust_policy};
+pub use document::{
+    PolicyDocument, Statement, audit_policy, enforce_policy, operator_policy, principal_of, trust_policy,
+    trust_statement,
+};
 pub use enforce::{Grant, grants};
 
 /// What an action is allowed on: as little as AWS lets it be scoped to, naming no account.
@@ -50,7 +53,7 @@ pub struct Permission {
     /// What it is allowed on.
     pub resources: Resources,
     /// The checks whose verdicts, or changes where the control enforces, may hang on it, in the order of reports. None:
-    /// reports alone do.
+    /// reports alone do, or the status of the account.
     pub checks: Vec<Check>,
 }
 
@@ -75,7 +78,8 @@ impl Read {
 
     fn permission(&self, asked: &Asked) -> Option<Permission> {
         let checks = (self.needed_by)(asked);
-        (self.action == FOR_REPORTS || !checks.is_empty()).then(|| self.with(checks))
+        let always = self.action == FOR_REPORTS || FOR_ACCOUNT_STATUS.contains(&self.action);
+        (always || !checks.is_empty()).then(|| self.with(checks))
     }
 
     fn with(&self, checks: Vec<Check>) -> Permission {
@@ -86,12 +90,18 @@ impl Read {
 /// The one action without which every verdict stays: reports lack the account's name.
 pub const FOR_REPORTS: &str = "iam:ListAccountAliases";
 
+/// What the status of the `AwsAccount` is made of, whatever baselines ask for: its regions, their zones, its quotas.
+pub const FOR_ACCOUNT_STATUS: [&str; 3] =
+    ["ec2:DescribeRegions", "ec2:DescribeAvailabilityZones", "servicequotas:GetServiceQuota"];
+
 /// Every action, in the order of policies: those of one statement follow each other.
-const READS: [Read; 32] = {
+const READS: [Read; 34] = {
     use Resources::{Any, Buckets, Keys, Policies, PrefixLists, Users};
     [
         Read::new("Account", FOR_REPORTS, Any, |_| Vec::new()),
         Read::new("Regions", "ec2:DescribeRegions", Any, |asked| [asked.groups(|_| true), asked.s3(|_| true)].concat()),
+        Read::new("Regions", "ec2:DescribeAvailabilityZones", Any, |_| Vec::new()),
+        Read::new("Quotas", "servicequotas:GetServiceQuota", Any, |_| Vec::new()),
         Read::new("PasswordPolicy", "iam:GetAccountPasswordPolicy", Any, |asked| {
             union(asked.password_policy(), asked.users_to_deny())
         }),

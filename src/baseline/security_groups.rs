@@ -87,6 +87,8 @@ pub struct PrefixList {
     pub owner_id: String,
     /// The blocks. Empty for a list of AWS's own, whose entries are not read.
     pub cidrs: Vec<IpNet>,
+    /// `MaxEntries`: as so many rules it counts, whatever it holds. `None` for a list of AWS's own.
+    pub max_entries: Option<usize>,
 }
 
 /// Everything that the control is judged by.

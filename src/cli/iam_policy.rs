@@ -14,8 +14,8 @@ use super::{CliError, Exit};
 use crate::api::AccountBaselineSpec;
 use crate::baseline::Check;
 use crate::baseline::permissions::{
-    FOR_REPORTS, Grant, Permission, PolicyDocument, audit_policy, enforce_policy, every_grant, every_read, grants,
-    needed_by_any, needed_by_baseline, operator_policy, trust_policy,
+    FOR_ACCOUNT_STATUS, FOR_REPORTS, Grant, Permission, PolicyDocument, audit_policy, enforce_policy, every_grant,
+    every_read, grants, needed_by_any, needed_by_baseline, operator_policy, trust_policy,
 };
 use crate::baseline::plan::effective;
 use crate::manifests::load;
@@ -95,7 +95,7 @@ pub struct OperatorPolicyArgs {
 /// Arguments of `plumbline iam-policy trust`.
 #[derive(Clone, Debug, Args)]
 pub struct TrustArgs {
-    /// The ARN of the role or user that the operator runs as
+    /// The ARN of the role or user that the operator runs as; of a role's session, the role is trusted
     #[arg(long, value_name = "ARN")]
     pub operator: String,
     /// The externalId of the AwsAccount
@@ -233,8 +233,13 @@ fn json(document: &impl Serialize, out: &mut impl Write) -> Result<Exit, CliErro
 
 fn table(permissions: &[Permission], partition: &str) -> String {
     let row = |Permission { action, statement: _, resources, checks }: &Permission| {
-        let needed_by =
-            if *action == FOR_REPORTS { "no check: the account's name in reports".to_owned() } else { listed(checks) };
+        let needed_by = match *action {
+            FOR_REPORTS => "no check: the account's name in reports".to_owned(),
+            action if checks.is_empty() && FOR_ACCOUNT_STATUS.contains(&action) => {
+                "no check: the status of the AwsAccount".to_owned()
+            }
+            _ => listed(checks),
+        };
         [(*action).to_owned(), resources.pattern(partition), needed_by]
     };
     table_of(permissions.iter().map(row).collect())
@@ -313,7 +318,7 @@ mod tests {
         let path = file.path().to_str().unwrap();
         let policy: Value = serde_json::from_str(&printed(&format!("audit -f {path}"))).unwrap();
         let sids: Vec<_> = policy["Statement"].as_array().unwrap().iter().map(|it| it["Sid"].clone()).collect();
-        assert_eq!(sids, ["Account", "PasswordPolicy", "Mfa"]);
+        assert_eq!(sids, ["Account", "Regions", "Quotas", "PasswordPolicy", "Mfa"]);
 
         let args = AuditPolicyArgs {
             filename: vec![file.path().to_owned()],

@@ -18,6 +18,7 @@ use super::exceptions::{InForce, in_force};
 use super::outcome::{ending, tell};
 use super::schedule::{Ending, Handled, Trigger, after, due};
 use super::status::{Outcome, Seen, next_status};
+use super::usage::AccountUsage;
 use super::witness::KubeWitness;
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AccountBaseline, AccountBaselineStatus, AwsAccount};
@@ -202,7 +203,9 @@ impl Pass {
             let message = format!("the evaluation took longer than {}s", limit.as_secs());
             return Err(unreachable(Cause::new(CauseClass::DeadlineExceeded, message)));
         };
-        Ok(Assessed { assessment: assessment?, cloud })
+        let assessment = assessment?;
+        context.usages.note(account, AccountUsage::of_snapshots(&assessment.snapshots), &context.accounts);
+        Ok(Assessed { assessment, cloud })
     }
 
     /// Returns once this pass is to be given up: an edit overtook it, or the process ends.

@@ -18,9 +18,10 @@ use super::listing::Listing;
 use super::schedule::Attempt;
 use super::scrape::Found;
 use super::status::Outcome;
+use super::usage::Usages;
 use super::witness::Told;
 use crate::api::{AccountBaseline, AwsAccount, BaselineException, FLUX_REQUESTED_AT, PlanApproval, REQUESTED_AT};
-use crate::baseline::Cause;
+use crate::baseline::{AccountIdentity, Cause};
 use crate::engine::cloud::{Provider, Target};
 use crate::engine::ledger::Leadership;
 use crate::metrics::Metrics;
@@ -54,8 +55,10 @@ pub(super) struct Context {
     pub(super) told: mpsc::UnboundedSender<Told>,
     /// The accounts in which an earlier process left a record without an outcome, until a pass looked at them.
     pub(super) unsettled: Mutex<BTreeSet<String>>,
-    /// The ARNs of users through which this process comes.
-    pub(super) own_users: tokio::sync::OnceCell<BTreeSet<String>>,
+    /// Who this process is for AWS.
+    pub(super) caller: tokio::sync::OnceCell<AccountIdentity>,
+    /// What evaluations counted of each account.
+    pub(super) usages: Usages,
     /// What the evaluations of this process found, for `/metrics`.
     pub(super) found: Found,
 }
@@ -102,14 +105,19 @@ impl Context {
         }
     }
 
-    /// The IAM users through which this process comes: nothing may ever be denied to them. Asked for once.
-    pub(super) async fn own_users(&self, target: &Target) -> Result<BTreeSet<String>, Cause> {
+    /// Who this process is for AWS, without any role of an account. Asked for once.
+    pub(super) async fn caller(&self, target: &Target) -> Result<&AccountIdentity, Cause> {
         let ask = || async {
             let cloud = self.provider.cloud(&target.clone().as_caller(), self.settings.account_timeout).await?;
-            let own = cloud.identity().await?.caller_arn;
-            Ok(Some(own).filter(|arn| arn.contains(":user/")).into_iter().collect())
+            cloud.identity().await
         };
-        self.own_users.get_or_try_init(ask).await.cloned()
+        self.caller.get_or_try_init(ask).await
+    }
+
+    /// The IAM users through which this process comes: nothing may ever be denied to them.
+    pub(super) async fn own_users(&self, target: &Target) -> Result<BTreeSet<String>, Cause> {
+        let own = self.caller(target).await?.caller_arn.clone();
+        Ok(Some(own).filter(|arn| arn.contains(":user/")).into_iter().collect())
     }
 
     /// The account as the watch last saw it; `None` if there is none, or one that cannot be read.

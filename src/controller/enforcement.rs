@@ -23,6 +23,7 @@ use super::entries::one_line;
 use super::ledger::expired;
 use super::planned::{Planned, again};
 use super::status::Evaluated;
+use super::usage::AccountUsage;
 use crate::api::{AwsAccount, Enforcement, RecordedBaseline};
 use crate::baseline::admit::{Admission, Block, BlockReason};
 use crate::baseline::history::{History, Outcome};
@@ -197,6 +198,7 @@ impl<'a> Work<'a> {
         let gathered = gather(&assessed.assessment, spec.mode, &spec.controls, owned_elsewhere, &*assessed.cloud);
         // The cloud gives up its reads at the deadline. This is the belt to that brace; without evidence all is held.
         let evidence = tokio::time::timeout(Pass::limit(self.context), gathered).await.unwrap_or_default();
+        self.context.usages.note(self.account, AccountUsage::of_evidence(&evidence), &self.context.accounts);
         let plan = self.plan(assessed, &evidence, history.clone());
         Look { plan, history, unread }
     }

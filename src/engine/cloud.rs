@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{AwsAccountSpec, SecurityGroupRuleValue, Tag};
+use crate::api::{AvailabilityZone, AwsAccountSpec, SecurityGroupRuleValue, Tag};
 use crate::baseline::change::{Action, ResourceState};
 use crate::baseline::mfa::{
     AccountSummary, Administration, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts,
@@ -118,6 +118,11 @@ pub trait Cloud: Send + Sync {
     async fn account_alias(&self) -> Observed<Option<String>>;
     /// `ec2:DescribeRegions` with `AllRegions`: every region of the partition, sorted by name.
     async fn regions(&self) -> Observed<Vec<Region>>;
+    /// `ec2:DescribeAvailabilityZones` of a region: the zones of the type `availability-zone`, sorted by name.
+    async fn availability_zones(&self, region: &str) -> Observed<Vec<AvailabilityZone>>;
+    /// `servicequotas:GetServiceQuota` of a region: how many rules a security group can have, in one direction and for
+    /// one version of IP.
+    async fn rules_per_group_quota(&self, region: &str) -> Observed<i64>;
 
     /// `iam:GetAccountPasswordPolicy`; `None` for `NoSuchEntity`.
     async fn password_policy(&self) -> Observed<Option<PasswordPolicy>>;

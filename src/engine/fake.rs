@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::cloud::{Cloud, GroupFilter, Region};
-use crate::api::{SecurityGroupRuleValue, Tag};
+use crate::api::{AvailabilityZone, SecurityGroupRuleValue, Tag};
 use crate::baseline::mfa::{
     AccountSummary, Administration, CredentialReport, IamUser, ManagedPolicy, MfaDevice, UserFacts,
 };
@@ -47,6 +47,8 @@ pub(crate) fn account() -> AccountIdentity {
 pub(crate) struct FakeCloud {
     pub(crate) identity: Option<AccountIdentity>,
     pub(crate) regions: Option<Observed<Vec<Region>>>,
+    pub(crate) zones: BTreeMap<String, Observed<Vec<AvailabilityZone>>>,
+    pub(crate) rules_per_group_quotas: BTreeMap<String, Observed<i64>>,
     pub(crate) password_policy: Option<Observed<Option<PasswordPolicy>>>,
     pub(crate) account_summary: Option<Observed<AccountSummary>>,
     pub(crate) credential_report: Option<Observed<CredentialReport>>,
@@ -114,6 +116,16 @@ impl Cloud for FakeCloud {
     async fn regions(&self) -> Observed<Vec<Region>> {
         self.log("DescribeRegions");
         answer(self.regions.as_ref())
+    }
+
+    async fn availability_zones(&self, region: &str) -> Observed<Vec<AvailabilityZone>> {
+        self.log(format!("DescribeAvailabilityZones {region}"));
+        answer(self.zones.get(region))
+    }
+
+    async fn rules_per_group_quota(&self, region: &str) -> Observed<i64> {
+        self.log(format!("GetServiceQuota {region}"));
+        answer(self.rules_per_group_quotas.get(region))
     }
 
     async fn password_policy(&self) -> Observed<Option<PasswordPolicy>> {

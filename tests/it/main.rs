@@ -11,6 +11,7 @@
 // The cases of `conformance` are a file of the crate: `crate::baseline` and `crate::engine` are to be found here too.
 use plumbline::{baseline, engine};
 
+mod account;
 mod admission;
 mod alerts;
 mod audit;

@@ -313,6 +313,8 @@ async fn p17_pw_19_deleting_a_baseline_changes_nothing_in_aws() {
     world.baseline(EVERYTHING, "").await;
     let operator = world.operator();
     world.evaluated(1).await;
+    let looked = |account: &AwsAccount| account.status.as_ref().is_some_and(|status| status.observed_generation == 1);
+    world.until_account("verified", looked).await;
     world.aws.proxy().clear();
     let params = kube::api::DeleteParams::default();
     Api::<AccountBaseline>::all(world.client.clone()).delete(&world.id, &params).await.unwrap();

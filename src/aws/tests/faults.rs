@@ -64,6 +64,10 @@ const FOR_PLANS_OF_BUCKETS: [Operation; 4] = [
     operation::GET_BUCKET_REPLICATION,
 ];
 
+/// Those that the status of an account is made of: `aws/quotas/tests.rs` puts the faults to them.
+pub(in crate::aws) const FOR_ACCOUNT_STATUS: [Operation; 2] =
+    [operation::DESCRIBE_AVAILABILITY_ZONES, operation::GET_SERVICE_QUOTA];
+
 /// The operations that answer in pages.
 const PAGED: [Operation; 10] = [
     operation::LIST_ACCOUNT_ALIASES,
@@ -79,7 +83,7 @@ const PAGED: [Operation; 10] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::aws) enum Fault {
     Throttled,
     Denied,
     DeniedByOrganization,
@@ -102,7 +106,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// All but `Hang`, which takes its time.
-    pub(super) const QUICK: [Self; 13] = [
+    pub(in crate::aws) const QUICK: [Self; 13] = [
         Self::Throttled,
         Self::Denied,
         Self::DeniedByOrganization,
@@ -118,12 +122,12 @@ impl Fault {
         Self::RepeatedToken,
     ];
 
-    pub(super) fn needs_pages(self) -> bool {
+    pub(in crate::aws) fn needs_pages(self) -> bool {
         matches!(self, Self::FailedPage | Self::RepeatedToken)
     }
 
     /// What the faulted call comes to.
-    pub(super) fn class(self) -> CauseClass {
+    pub(in crate::aws) fn class(self) -> CauseClass {
         match self {
             Self::Throttled | Self::FailedPage => CauseClass::Throttled,
             Self::Denied => CauseClass::AccessDenied,
@@ -135,17 +139,17 @@ impl Fault {
     }
 
     /// What goes over the wire, in the shape of the service.
-    pub(super) fn answer(self, operation: Operation, undisturbed: Answer) -> Answer {
+    pub(in crate::aws) fn answer(self, operation: Operation, undisturbed: Answer) -> Answer {
         let error = |status, code: &str, message: &str| match operation.name.split(':').next() {
             Some("ec2") => ec2_error(status, code, message),
             Some("s3") => s3_error(status, code, message),
-            Some("kms") => json_error(status, code, message),
+            Some("kms" | "servicequotas") => json_error(status, code, message),
             _ => query_error(status, code, message),
         };
         let denied = |why: &str| {
             let code = match operation.name.split(':').next() {
                 Some("ec2") => "UnauthorizedOperation",
-                Some("kms") => "AccessDeniedException",
+                Some("kms" | "servicequotas") => "AccessDeniedException",
                 _ => "AccessDenied",
             };
             let caller = "User: arn:aws:sts::222222222222:assumed-role/PlumblineAudit/x";
@@ -157,6 +161,7 @@ impl Fault {
                 Some("ec2") => error(503, "RequestLimitExceeded", "Request limit exceeded."),
                 Some("s3") => error(503, "SlowDown", "Please reduce your request rate."),
                 Some("kms") => error(400, "ThrottlingException", "Rate exceeded"),
+                Some("servicequotas") => error(400, "TooManyRequestsException", "Rate exceeded"),
                 _ => error(400, "Throttling", "Rate exceeded"),
             },
             Self::Denied => denied("because no identity-based policy allows it"),
@@ -379,7 +384,7 @@ fn the_table_has_every_operation() {
     let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/aws/operation.rs")).unwrap();
     let (table, _) = source.split_once("#[cfg(test)]").unwrap();
     let words = table.split('"').filter(|word| !word.contains(char::is_whitespace) && word.contains(':'));
-    let all = OPERATIONS.iter().chain(&FOR_PLANS_OF_USERS).chain(&FOR_PLANS_OF_BUCKETS);
+    let all = OPERATIONS.iter().chain(&FOR_PLANS_OF_USERS).chain(&FOR_PLANS_OF_BUCKETS).chain(&FOR_ACCOUNT_STATUS);
     let actions: BTreeSet<&str> = all.flat_map(|operation| [operation.name, operation.action]).collect();
     assert_eq!(words.collect::<BTreeSet<_>>(), actions);
 }

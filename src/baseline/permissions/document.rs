@@ -99,16 +99,36 @@ fn one_or_all(arns: &[String]) -> Value {
 /// The trust policy of a role: the operator's identity alone may assume it, with the external id if there is one.
 #[must_use]
 pub fn trust_policy(operator_arn: &str, external_id: Option<&str>) -> PolicyDocument {
+    PolicyDocument { version: VERSION, statement: vec![trust_statement(operator_arn, external_id)] }
+}
+
+/// The one statement of it.
+#[must_use]
+pub fn trust_statement(operator_arn: &str, external_id: Option<&str>) -> Statement {
     let equals = |id: &str| ("StringEquals", json!({"sts:ExternalId": id}));
-    let statement = Statement {
+    Statement {
         sid: "PlumblineOperator",
         effect: "Allow",
-        principal: Some(json!({"AWS": operator_arn})),
+        principal: Some(json!({"AWS": principal_of(operator_arn)})),
         action: vec!["sts:AssumeRole"],
         condition: external_id.map(equals).into_iter().collect(),
         ..Statement::default()
+    }
+}
+
+/// Who is trusted so that a caller of this ARN is: of a role's session the role, since the next session has another
+/// name. The path of the role, where it has one, is not in the ARN of a session.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
+#[must_use]
+pub fn principal_of(caller_arn: &str) -> String {
+    let role = || {
+        let (head, session) = caller_arn.split_once(":assumed-role/")?;
+        let (partition, account) = head.strip_prefix("arn:")?.split_once(":sts::")?;
+        let (role, _) = session.split_once('/')?;
+        Some(format!("arn:{partition}:iam::{account}:role/{role}"))
     };
-    PolicyDocument { version: VERSION, statement: vec![statement] }
+    role().unwrap_or_else(|| caller_arn.to_owned())
 }
 
 impl Resources {

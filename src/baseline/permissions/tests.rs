@@ -35,7 +35,6 @@ fn each_control_needs_what_its_observation_calls_and_no_more() {
         (
             "{securityGroups: {allowedIngress: []}}",
             &[
-                "ec2:DescribeRegions",
                 "ec2:DescribeSecurityGroupRules",
                 "ec2:DescribeNetworkInterfaces",
                 "ec2:DescribeManagedPrefixLists",
@@ -44,22 +43,13 @@ fn each_control_needs_what_its_observation_calls_and_no_more() {
         ),
         (
             "{securityGroups: {requireEmptyDefaultGroup: true}}",
-            &[
-                "ec2:DescribeRegions",
-                "ec2:DescribeSecurityGroupRules",
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeNetworkInterfaces",
-            ],
+            &["ec2:DescribeSecurityGroupRules", "ec2:DescribeSecurityGroups", "ec2:DescribeNetworkInterfaces"],
         ),
-        (
-            "{s3Encryption: {minimumAlgorithm: SseS3}}",
-            &["ec2:DescribeRegions", "s3:ListAllMyBuckets", "s3:GetEncryptionConfiguration"],
-        ),
-        ("{s3Encryption: {requireTls: true}}", &["ec2:DescribeRegions", "s3:ListAllMyBuckets", "s3:GetBucketPolicy"]),
+        ("{s3Encryption: {minimumAlgorithm: SseS3}}", &["s3:ListAllMyBuckets", "s3:GetEncryptionConfiguration"]),
+        ("{s3Encryption: {requireTls: true}}", &["s3:ListAllMyBuckets", "s3:GetBucketPolicy"]),
         (
             "{s3Encryption: {minimumAlgorithm: SseKms}}",
             &[
-                "ec2:DescribeRegions",
                 "s3:ListAllMyBuckets",
                 "s3:GetEncryptionConfiguration",
                 "s3:GetBucketPolicy",
@@ -69,7 +59,7 @@ fn each_control_needs_what_its_observation_calls_and_no_more() {
         ),
     ];
     for (yaml, expected) in rows {
-        assert_eq!(actions(yaml), [&[ALIAS], *expected].concat(), "{yaml}");
+        assert_eq!(actions(yaml), [&[ALIAS][..], &FOR_ACCOUNT_STATUS, *expected].concat(), "{yaml}");
     }
 }
 
@@ -156,7 +146,9 @@ fn pw_06_and_pw_20_an_age_that_is_enforced_needs_to_know_whom_it_would_strand() 
     let needed = |mode, yaml: &str| {
         let baseline = AccountBaselineSpec { mode, controls: controls(yaml), ..AccountBaselineSpec::default() };
         let needed = needed_by_baseline(&baseline, "aws").into_iter().map(|it| (it.action, it.checks));
-        needed.filter(|(action, _)| !["iam:GetAccountPasswordPolicy", ALIAS].contains(action)).collect::<Vec<_>>()
+        let for_all = ["iam:GetAccountPasswordPolicy", ALIAS];
+        let is_for_all = |action| for_all.contains(&action) || FOR_ACCOUNT_STATUS.contains(&action);
+        needed.filter(|(action, _)| !is_for_all(*action)).collect::<Vec<_>>()
     };
     let planning = [REPORT[0], REPORT[1], "iam:SimulatePrincipalPolicy"];
     assert_eq!(needed(Mode::Enforce, age), planning.map(|action| (action, vec![Check::MaxPasswordAge])));
@@ -261,5 +253,29 @@ fn what_planning_for_buckets_reads_is_needed_where_the_control_enforces_and_only
     ];
     for (yaml, expected) in rows {
         assert_eq!(planned(&format!("{{accountRef: {{name: shop}}, {yaml}}}")), *expected, "{yaml}");
+    }
+}
+
+#[test]
+fn the_status_of_the_account_needs_its_actions_whatever_is_asked_for() {
+    let needed = needed(&controls("{passwordPolicy: {minimumPasswordLength: 14}}"), "aws");
+    for action in FOR_ACCOUNT_STATUS {
+        let found = needed.iter().find(|permission| permission.action == action).unwrap();
+        assert_eq!(found.checks, [], "no verdict on the password policy hangs on {action}");
+    }
+    assert_eq!(actions("{}"), [""; 0], "where nothing is asked for nothing is needed");
+}
+
+#[test]
+fn who_is_trusted_is_the_role_of_a_session_and_anybody_else_as_named() {
+    let rows = [
+        ("arn:aws:sts::111111111111:assumed-role/plumbline/1763-abc", "arn:aws:iam::111111111111:role/plumbline"),
+        ("arn:aws-cn:sts::111111111111:assumed-role/p/s/x", "arn:aws-cn:iam::111111111111:role/p"),
+        ("arn:aws:iam::111111111111:user/ops/plumbline", "arn:aws:iam::111111111111:user/ops/plumbline"),
+        ("arn:aws:iam::111111111111:role/plumbline", "arn:aws:iam::111111111111:role/plumbline"),
+        ("arn:aws:sts::111111111111:federated-user/ada", "arn:aws:sts::111111111111:federated-user/ada"),
+    ];
+    for (caller, principal) in rows {
+        assert_eq!(principal_of(caller), principal);
     }
 }

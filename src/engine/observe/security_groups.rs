@@ -182,6 +182,7 @@ mod tests {
             name: String::new(),
             owner_id: owner.to_owned(),
             cidrs: vec!["52.0.0.0/20".parse().unwrap()],
+            max_entries: Some(10),
         };
         cloud.prefix_lists.insert("eu-west-1/pl-1".to_owned(), seen(list("pl-1", "222222222222")));
         cloud.prefix_lists.insert("eu-west-1/pl-2".to_owned(), denied("ec2:GetManagedPrefixListEntries"));

@@ -32,6 +32,10 @@ pub(super) const FOR_PLANS: [&str; 6] = [
     "iam:GetPolicyVersion",
 ];
 
+/// What only the status of an `AwsAccount` is made of. This emulator has no Service Quotas, so that the second one is
+/// proven needed where `tests/it/account.rs` denies it.
+pub(super) const FOR_STATUS: [&str; 2] = ["ec2:DescribeAvailabilityZones", "servicequotas:GetServiceQuota"];
+
 const REGION: &str = "eu-west-1";
 
 /// Something for every change: two groups whose only rule goes, one that is narrowed, the default group, a bucket.
@@ -366,6 +370,16 @@ async fn p12_the_audit_role_may_read_what_a_plan_needs_and_every_action_for_it_i
         let role = format!("Without-{}", action.replace(':', "-"));
         assert_eq!(plan(&role, &without(&stage.audit_policy, action)).await, Err(action.to_owned()));
     }
+    let zones = async |role: &str, policy: &Value| -> Refused {
+        stage.role(role, policy).await;
+        let cloud = stage.aws.cloud(&stage.target(role), Duration::from_mins(1)).await.unwrap();
+        assert!(!read(cloud.availability_zones(REGION).await)?.is_empty());
+        Ok(())
+    };
+    let [describe_zones, _] = FOR_STATUS;
+    assert_eq!(zones("Zones", &stage.audit_policy).await, Ok(()));
+    let refused = zones("WithoutZones", &without(&stage.audit_policy, describe_zones)).await;
+    assert_eq!(refused, Err(describe_zones.to_owned()));
 
     let probe = async |role: &str| stage.aws.assumable_without(&stage.target(role)).await;
     assert!(!probe("PlumblineAudit").await.unwrap(), "the printed trust policy asks for the external id");

@@ -7,6 +7,7 @@
 //! accountId: "222222222222"            # "$ACCOUNT" with AwsRig::seed: an id of one's own
 //! alias: payments
 //! regions: [us-east-1, eu-west-1]      # the default
+//! rulesPerGroup: 100                   # the quota; absent: AWS's 60
 //! roles: [{name: PlumblineAudit, externalId: 0f6c9a}]
 //! root: {mfa: [Virtual, Hardware], password: true, accessKeys: 0, signingCertificates: 0,
 //!        passwordLastUsed: 2026-01-01T00:00:00Z}
@@ -172,6 +173,7 @@ fn declaration(document: &Document, now: Timestamp) -> Account {
     };
     Account {
         regions: document.regions.clone(),
+        rules_per_group: document.rules_per_group,
         roles: document.roles.clone(),
         root: document.root.clone(),
         users: document.users.iter().map(|user| (user.name.clone(), state(user))).collect(),

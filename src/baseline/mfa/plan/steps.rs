@@ -8,12 +8,8 @@ use crate::baseline::mfa::snapshot::read;
 use crate::baseline::mfa::users::is_of;
 use crate::baseline::mfa::{IamUser, LastUsed, PasswordEnabled, UserFacts};
 use crate::baseline::observed::{Cause, CauseClass};
+use crate::baseline::quotas::POLICIES_PER_USER_DEFAULT;
 use crate::baseline::remediation::{HoldReason, Remediation};
-
-/// The quota of AWS where it does not say another: the lowest that an account can have.
-///
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
-const POLICIES_PER_USER: usize = 10;
 
 /// One user, and everything that was read.
 pub(super) struct Steps<'a> {
@@ -66,7 +62,7 @@ impl Steps<'_> {
     pub(super) fn quota(&self, facts: &UserFacts) -> Result<(), Remediation> {
         let summary = read(self.evidence.summary.as_ref());
         let (summary, _) = summary.map_err(|cause| not_read("how many policies a user can have", &cause))?;
-        let quota = summary.attached_policies_per_user_quota.unwrap_or(POLICIES_PER_USER);
+        let quota = summary.attached_policies_per_user_quota.unwrap_or(POLICIES_PER_USER_DEFAULT);
         let count = facts.attached_policies.len();
         if count < quota {
             return Ok(());

@@ -82,6 +82,7 @@ pub(in crate::baseline::security_groups) fn list(id: &str, owner: &str, blocks: 
         name: format!("name-of-{id}"),
         owner_id: owner.to_owned(),
         cidrs: blocks.iter().map(|block| block.parse().unwrap()).collect(),
+        max_entries: (owner != "AWS").then_some(blocks.len()),
     }
 }
 

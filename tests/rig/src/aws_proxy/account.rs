@@ -16,6 +16,8 @@ pub const DEFAULT_REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 pub struct Account {
     /// The regions that are enabled.
     pub regions: Vec<String>,
+    /// How many rules a security group can have, in every region; 60 where it is not set.
+    pub rules_per_group: Option<u32>,
     /// The roles that may be assumed.
     pub roles: Vec<Role>,
     /// The root user.

@@ -5,6 +5,7 @@
 pub(crate) mod ec2;
 mod iam;
 mod kms;
+mod quotas;
 pub(crate) mod report;
 pub(crate) mod s3;
 mod sts;
@@ -83,8 +84,10 @@ pub(crate) fn after(known: Known<'_>, answer: Answer) -> anyhow::Result<Answer> 
         ("iam", "ListUsers" | "GetUser" | "GetAccountAuthorizationDetails") => return iam::add_dates(known, &answer),
         ("iam", "GetLoginProfile") => return iam::add_reset_required(known, &iam::add_dates(known, &answer)?),
         ("ec2", "DescribeRegions") => return ec2::mark_regions(known, &answer),
+        ("ec2", "DescribeAvailabilityZones") => return ec2::shuffle_zones(known, &answer),
         ("ec2", "DescribeSecurityGroupRules") => return ec2::add_owner(known, &answer),
         ("kms", "DescribeKey") => return kms::correct_key(known, &answer),
+        ("servicequotas", "GetServiceQuota") => return quotas::of_account(known, &answer),
         ("s3", "ListBuckets") => return s3::add_regions(known, &answer),
         ("s3", "CreateBucket") => s3::remember_region(known),
         ("s3", "PutBucketEncryption") => s3::remember_blocked_types(known)?,

@@ -1,7 +1,7 @@
 //! What an AWS service sends, in the shape that this service has for it: errors above all. No IO.
 //!
 //! The shapes follow AWS's references: "Common errors" of IAM and STS, "Error codes for the Amazon EC2 API", "Error
-//! responses" of Amazon S3, and the JSON protocol of KMS.
+//! responses" of Amazon S3, and the JSON protocol of KMS and Service Quotas.
 
 use hyper::body::Bytes;
 
@@ -66,7 +66,7 @@ const REQUEST_ID: &str = "plumbline-rig-0000";
 pub(crate) fn error(request: &AwsRequest, status: u16, code: &str, message: &str) -> Answer {
     let pair = || vec![Element::with_text("Code", code), Element::with_text("Message", message)];
     match request.service.as_str() {
-        "kms" => {
+        "kms" | "servicequotas" => {
             let body = serde_json::json!({"__type": code, "message": message});
             let mut answer = Answer::new(status, "application/x-amz-json-1.1", body.to_string());
             answer.headers.push(("x-amzn-errortype".to_owned(), code.to_owned()));
@@ -108,6 +108,7 @@ pub(crate) fn throttled(request: &AwsRequest) -> Answer {
         "ec2" => error(request, 503, "RequestLimitExceeded", "Request limit exceeded."),
         "s3" => error(request, 503, "SlowDown", "Please reduce your request rate."),
         "kms" => error(request, 400, "ThrottlingException", "Rate exceeded"),
+        "servicequotas" => error(request, 400, "TooManyRequestsException", "Rate exceeded"),
         _ => error(request, 400, "Throttling", "Rate exceeded"),
     }
 }
@@ -119,7 +120,7 @@ pub(crate) fn access_denied(request: &AwsRequest, message: &str) -> Answer {
             let message = format!("You are not authorized to perform this operation. {message}");
             error(request, 403, "UnauthorizedOperation", &message)
         }
-        "kms" => error(request, 400, "AccessDeniedException", message),
+        "kms" | "servicequotas" => error(request, 400, "AccessDeniedException", message),
         _ => error(request, 403, "AccessDenied", message),
     }
 }
@@ -152,6 +153,7 @@ pub(crate) fn failed(request: &AwsRequest, status: u16) -> Answer {
         ("ec2", 503) => ("Unavailable", "The service is unavailable. Please try again shortly."),
         ("ec2", _) => ("InternalError", "An internal error has occurred"),
         ("kms", _) => ("KMSInternalException", "The request was rejected because an internal exception occurred."),
+        ("servicequotas", _) => ("ServiceException", "Something went wrong."),
         (_, 503) => ("ServiceUnavailable", "Service is unavailable. Please try again later."),
         (_, _) => ("ServiceFailure", "The request processing has failed because of an unknown error."),
     };
@@ -182,13 +184,14 @@ mod tests {
     use super::super::request::tests::request;
     use super::*;
 
-    fn each_service() -> [AwsRequest; 5] {
+    fn each_service() -> [AwsRequest; 6] {
         [
             request("us-east-1/iam", "POST", "/", None, "Action=ListUsers"),
             request("us-east-1/sts", "POST", "/", None, "Action=GetCallerIdentity"),
             request("eu-west-1/ec2", "POST", "/", None, "Action=DescribeSecurityGroups"),
             request("eu-west-1/s3", "GET", "/logs?encryption", None, ""),
             request("eu-west-1/kms", "POST", "/", Some("TrentService.DescribeKey"), "{}"),
+            request("eu-west-1/servicequotas", "POST", "/", Some("ServiceQuotasV20190624.GetServiceQuota"), "{}"),
         ]
     }
 
@@ -210,6 +213,7 @@ mod tests {
             (503, "RequestLimitExceeded"),
             (503, "SlowDown"),
             (400, "ThrottlingException"),
+            (400, "TooManyRequestsException"),
         ];
         assert_eq!(answers, expected.map(|(status, code)| (status, code.to_owned())));
     }
@@ -223,13 +227,14 @@ mod tests {
             (403, "UnauthorizedOperation"),
             (403, "AccessDenied"),
             (400, "AccessDeniedException"),
+            (400, "AccessDeniedException"),
         ];
         assert_eq!(answers, expected.map(|(status, code)| (status, code.to_owned())));
     }
 
     #[test]
     fn a_denial_names_caller_action_and_resource() {
-        let [iam, _, _, s3, _] = each_service();
+        let [iam, _, _, s3, _, _] = each_service();
         assert_eq!(
             not_allowed(&iam, "arn:aws:iam::1:user/u", "1"),
             "User: arn:aws:iam::1:user/u is not authorized to perform: iam:ListUsers on resource: * because no \

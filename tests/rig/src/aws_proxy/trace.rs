@@ -18,7 +18,7 @@ use super::parking;
 pub struct Call {
     /// Its place in the order of arrival, across all proxies that share a sequence.
     pub seq: u64,
-    /// The service as signatures name it: `iam`, `ec2`, `s3`, `kms`, `sts`.
+    /// The service as signatures name it: `iam`, `ec2`, `s3`, `kms`, `servicequotas`, `sts`.
     pub service: String,
     /// The operation as AWS's API reference names it.
     pub operation: String,

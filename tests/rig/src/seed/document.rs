@@ -16,6 +16,8 @@ pub(super) struct Document {
     pub(super) alias: Option<String>,
     #[serde(default = "default_regions")]
     pub(super) regions: Vec<String>,
+    /// The quota of rules of a security group, in every region.
+    pub(super) rules_per_group: Option<u32>,
     #[serde(default)]
     pub(super) roles: Vec<Role>,
     #[serde(default)]

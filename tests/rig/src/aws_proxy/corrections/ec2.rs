@@ -1,4 +1,4 @@
-//! EC2: which regions an account has, and who owns a rule's group.
+//! EC2: which regions an account has, what its zones are called, and who owns a rule's group.
 
 use super::super::request::AwsRequest;
 use super::super::shape::{Answer, error};
@@ -40,6 +40,25 @@ pub(super) fn mark_regions(known: Known<'_>, answer: &Answer) -> anyhow::Result<
             region.set_child("optInStatus", status);
             (all || is_enabled) && filter.as_ref().is_none_or(|wanted| wanted.contains(&status))
         });
+    }
+    Ok(answer.with_xml(&root))
+}
+
+/// Another account calls another zone by the same name: "Availability Zone IDs for your AWS resources" in the RAM user
+/// guide. In moto all accounts agree; here the ids of a region are turned by the last digit of the account.
+pub(super) fn shuffle_zones(known: Known<'_>, answer: &Answer) -> anyhow::Result<Answer> {
+    let mut root = answer.parse()?;
+    if let Some(zones) = root.find_mut("availabilityZoneInfo") {
+        let mut ids: Vec<String> =
+            zones.children.iter().filter_map(|zone| zone.child_text("zoneId").map(ToOwned::to_owned)).collect();
+        let turn = known.caller.account.chars().last().and_then(|digit| digit.to_digit(10)).unwrap_or_default();
+        if !ids.is_empty() {
+            let turn = usize::try_from(turn)? % ids.len();
+            ids.rotate_left(turn);
+        }
+        for (zone, id) in zones.children.iter_mut().zip(ids) {
+            zone.set_child("zoneId", id);
+        }
     }
     Ok(answer.with_xml(&root))
 }
@@ -113,5 +132,20 @@ mod tests {
         let call = call("eu-west-1", "Action=DescribeSecurityGroupRules");
         let answer = with_call(Account::unknown(), &call, |known| after(known, said(200, xml)).unwrap());
         assert_eq!(answer.parse().unwrap().find("groupOwnerId").unwrap().text, "1");
+    }
+
+    #[test]
+    fn two_accounts_call_a_zone_by_different_names() {
+        let zone = |name: &str, id: &str| format!("<item><zoneName>{name}</zoneName><zoneId>{id}</zoneId></item>");
+        let xml = format!(
+            "<R><availabilityZoneInfo>{}{}</availabilityZoneInfo></R>",
+            zone("eu-west-1a", "euw1-az3"),
+            zone("eu-west-1b", "euw1-az1")
+        );
+        let call = call("eu-west-1", "Action=DescribeAvailabilityZones");
+        let answer = with_call(Account::unknown(), &call, |known| after(known, said(200, &xml)).unwrap());
+        let root = answer.parse().unwrap();
+        let ids = root.find("availabilityZoneInfo").unwrap().children.iter().map(|it| it.child_text("zoneId").unwrap());
+        assert_eq!(ids.collect::<Vec<_>>(), ["euw1-az1", "euw1-az3"], "the account of these tests is 1");
     }
 }
