@@ -14,6 +14,7 @@ mod conditions;
 mod context;
 mod enforcement;
 mod entries;
+mod events;
 mod exceptions;
 mod fresh;
 mod intent;
@@ -21,8 +22,10 @@ mod leader;
 mod ledger;
 mod outcome;
 mod planned;
+mod requests;
 mod schedule;
 mod status;
+mod transitions;
 mod watches;
 mod witness;
 mod write;
@@ -49,6 +52,7 @@ pub use self::cluster::{cluster, cluster_of};
 use self::context::Context;
 use self::leader::Candidate;
 use self::ledger::KubeLedger;
+pub use self::requests::requests;
 use crate::api::AccountBaseline;
 use crate::engine::cloud::Provider;
 use crate::engine::ledger::Leadership;
@@ -166,7 +170,7 @@ async fn operate(
     let (baselines, baselines_writer) = reflector::store();
     let (exceptions, exceptions_writer) = reflector::store();
     let (approvals, approvals_writer) = reflector::store();
-    let (told, events) = mpsc::unbounded();
+    let (told, untold) = mpsc::unbounded();
     let ledger = KubeLedger::new(clients.fresh.clone());
     let unsettled = unsettled(&ledger, &settings).await;
     let context = Arc::new(Context {
@@ -206,7 +210,7 @@ async fn operate(
         // Nothing is told from now on.
         context.told.close_channel();
     };
-    tokio::join!(work, witness::publish(clients.fresh.clone(), identity, events));
+    tokio::join!(work, events::publish(clients.fresh.clone(), identity, untold));
 }
 
 /// A controller of one kind with the operator's settings.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, error_span, info, warn};
 
 use super::Guarded;
 use super::conditions::Conditions;
@@ -15,6 +15,8 @@ use super::context::{Context, now, requested_at, until};
 use super::entries::one_line;
 use super::schedule::{Ending, Handled, Trigger, after, due};
 use super::status::count;
+use super::transitions;
+use super::events::{reconcile_id, tell_all};
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AwsAccount, AwsAccountStatus, ConditionStatus, ConditionType, Reason};
 use crate::engine::cloud::{Cloud, Target};
@@ -91,7 +93,8 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
     if due_at > now() {
         return Ok(Action::requeue(until(due_at)));
     }
-    let span = info_span!("account", account = account.spec.account_id.as_str(), name = account.name_any());
+    let (account_id, reconcile_id) = (account.spec.account_id.as_str(), reconcile_id());
+    let span = error_span!("account", account = account.name_any(), account_id, reconcile_id);
     let outcome = tokio::select! {
         outcome = look(account, &context).instrument(span.clone()) => outcome,
         () = context.stop.cancelled() => return Ok(Action::await_change()),
@@ -101,14 +104,17 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
     let written = write_status(&context.client, account, |stored| {
         next_status(&stored.status.clone().unwrap_or_default(), &trigger, &outcome, at)
     })
-    .instrument(span)
+    .instrument(span.clone())
     .await;
     // Where status is refused for good, AWS must not be asked again and again for nothing.
     let ending = if written.is_ok() { ending } else { Ending::Failed };
+    if let Ok(written) = &written {
+        span.in_scope(|| tell_all(&context.told, account, written.as_ref(), transitions::of_account));
+    }
     let attempt = after(trigger.clone(), memory.as_ref(), ending, INTERVAL, now(), fastrand::f64());
     let next = Action::requeue(until(attempt.next_at));
     context.account_attempts.set(&uid, attempt, &context.accounts);
-    written.map(|()| next)
+    written.map(|_| next)
 }
 
 async fn look(account: &AwsAccount, context: &Context) -> Outcome {

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Guarded;
 use super::budget::Budget;
+use super::events::Told;
 use super::ledger::KubeLedger;
 use super::schedule::Attempt;
 use super::status::Outcome;
-use super::witness::Told;
 use crate::api::{AccountBaseline, AwsAccount, BaselineException, FLUX_REQUESTED_AT, PlanApproval, REQUESTED_AT};
 use crate::baseline::Cause;
 use crate::engine::cloud::{Provider, Target};

@@ -1,11 +1,12 @@
 //! What a pass of enforcement stands on in the cluster: who claims, what is still wanted, who is told. No IO by itself.
 
 use jiff::Timestamp;
+use kube::Resource;
 
 use super::Work;
 use crate::controller::baselines::Assessed;
 use crate::controller::intent::{self, KubeIntent};
-use crate::controller::witness::{KubeWitness, reference};
+use crate::controller::witness::KubeWitness;
 use crate::engine::cloud::Target;
 use crate::engine::enforce::{Claimant, Surroundings};
 
@@ -30,7 +31,7 @@ impl Work<'_> {
     }
 
     pub(super) fn witness(&self) -> KubeWitness {
-        KubeWitness { baseline: reference(&self.pass.baseline), told: self.context.told.clone() }
+        KubeWitness { baseline: self.pass.baseline.object_ref(&()), told: self.context.told.clone() }
     }
 
     pub(super) fn surroundings<'s>(&'s self, intent: &'s KubeIntent, witness: &'s KubeWitness) -> Surroundings<'s> {
