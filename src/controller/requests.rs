@@ -34,10 +34,7 @@ pub async fn requests() -> Result<Box<dyn Requests>, Box<dyn std::error::Error +
 }
 
 /// A kind of which only metadata is read and written.
-trait Asked:
-    Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + std::fmt::Debug + DeserializeOwned
-{
-}
+trait Asked: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + std::fmt::Debug + DeserializeOwned {}
 
 impl Asked for AccountBaseline {}
 impl Asked for AwsAccount {}
@@ -141,8 +138,8 @@ fn is_handled(object: &impl ResourceExt, echo: Option<&str>) -> bool {
 /// The account of a baseline is suspended, as of this generation of the baseline.
 fn suspended(baseline: &AccountBaseline, conditions: &[Condition]) -> Option<String> {
     let ready = get(conditions, ConditionType::Ready)?;
-    let is = ready.reason == Reason::Suspended.as_str()
-        && Some(ready.observed_generation) == baseline.metadata.generation;
+    let is =
+        ready.reason == Reason::Suspended.as_str() && Some(ready.observed_generation) == baseline.metadata.generation;
     is.then(|| format!("{}: set suspend to false", ready.message))
 }
 

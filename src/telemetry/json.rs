@@ -32,7 +32,12 @@ impl<S> FormatEvent<S, JsonFields> for Flat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, JsonFields>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut fields = Fields::default();
         // From the outermost span inwards: the one that is nearer to the event knows better.
         for span in context.event_scope().into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
@@ -46,8 +51,7 @@ where
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
         let metadata = event.metadata();
-        let line =
-            Line { timestamp, level: metadata.level().as_str(), target: metadata.target(), fields: fields.0 };
+        let line = Line { timestamp, level: metadata.level().as_str(), target: metadata.target(), fields: fields.0 };
         let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
         writeln!(out, "{line}")
     }

@@ -122,7 +122,8 @@ mod tests {
             ),
         ];
         for (variables, expected) in table {
-            let value = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            let value =
+                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
             assert_eq!(asked(value), expected, "{variables:?}");
         }
     }

@@ -45,7 +45,7 @@ impl Requests for Fake {
 fn args(names: &[&str]) -> ReconcileArgs {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let all = names.is_empty();
-    ReconcileArgs { names, account: false, all, no_wait: false, timeout: Duration::from_mins(5) }
+    ReconcileArgs { names, account: false, all, no_wait: false, timeout: Duration::from_secs(1) }
 }
 
 async fn ran(args: &ReconcileArgs, objects: &[(&str, Object)]) -> (Exit, String, String, Fake) {
@@ -60,9 +60,9 @@ fn answers(looks: u32) -> Object {
     Object { looks_until_handled: Some(looks), ..Object::default() }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn each_object_is_asked_and_its_verdict_printed_when_the_operator_has_looked() {
-    let (exit, out, err, fake) = ran(&args(&[]), &[("a", answers(3)), ("b", answers(0))]).await;
+    let (exit, out, err, fake) = ran(&args(&[]), &[("a", answers(1)), ("b", answers(0))]).await;
     assert_eq!(exit, Exit::Ok);
     assert!(!out.contains('\u{1b}'), "nothing that a terminal acts upon");
     assert_eq!(out.lines().count(), 2, "{out}");
@@ -71,7 +71,7 @@ async fn each_object_is_asked_and_its_verdict_printed_when_the_operator_has_look
     assert!(fake.objects.lock().unwrap().values().all(|object| object.asked.as_deref() == Some("now")));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_is_missing_suspended_or_not_answered_is_said_and_the_others_go_on() {
     let suspended = Object { suspended: Some("the account is suspended".to_owned()), ..Object::default() };
     let ready = Some(("False (AccountUnreachable)".to_owned(), "no role".to_owned()));
@@ -91,7 +91,7 @@ async fn what_is_missing_suspended_or_not_answered_is_said_and_the_others_go_on(
     assert_eq!(fake.objects.lock().unwrap()["sleeps"].asked, None, "it would be of no use");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn nobody_waits_who_does_not_want_to() {
     let arguments = ReconcileArgs { no_wait: true, account: true, ..args(&["idle"]) };
     let (exit, out, err, _) = ran(&arguments, &[("idle", Object::default())]).await;

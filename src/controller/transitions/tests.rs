@@ -96,7 +96,7 @@ fn drift_that_could_not_be_looked_at_again_is_neither_new_nor_gone() {
     let seen = drifting(1, &[entry("a"), entry("b")]);
     let unread = drifting(2, &[entry("a"), stale_entry("b")]);
     assert_eq!(names(&of_baseline(&seen, &unread)), [""; 0]);
-    assert_eq!(names(&of_baseline(&unread, &seen)), ["" ; 0]);
+    assert_eq!(names(&of_baseline(&unread, &seen)), [""; 0]);
     let gone = of_baseline(&unread, &drifting(3, &[entry("a")]));
     assert_eq!(names(&gone), ["DriftResolved"]);
 }
@@ -221,10 +221,8 @@ fn what_holds_enforcement_back_is_told_once_for_each_reason() {
     assert_eq!(told(window, window), []);
     assert_eq!(told(window, refused), [("EnforcementBlocked", Weight::Warning)]);
     assert_eq!(told(refused, None), [("EnforcementUnblocked", Weight::Normal)]);
-    let audited = AccountBaselineStatus {
-        conditions: vec![ready("True", Reason::Evaluated)],
-        ..drifting(1, &[entry("a")])
-    };
+    let audited =
+        AccountBaselineStatus { conditions: vec![ready("True", Reason::Evaluated)], ..drifting(1, &[entry("a")]) };
     assert_eq!(names(&of_baseline(&status(window), &audited)), [""; 0], "nobody wants it any more");
 }
 
@@ -249,9 +247,11 @@ fn exceptions_and_approvals_tell_what_became_of_them() {
     let none = BaselineExceptionStatus::default();
     assert_eq!(names(&of_exception(&none, &exception(Reason::Active))), ["ExceptionActive"]);
     assert_eq!(names(&of_exception(&exception(Reason::Active), &exception(Reason::Active))), [""; 0]);
-    for (reason, told) in
-        [(Reason::Unused, "ExceptionUnused"), (Reason::Expired, "ExceptionExpired"), (Reason::Invalid, "ExceptionInvalid")]
-    {
+    for (reason, told) in [
+        (Reason::Unused, "ExceptionUnused"),
+        (Reason::Expired, "ExceptionExpired"),
+        (Reason::Invalid, "ExceptionInvalid"),
+    ] {
         assert_eq!(names(&of_exception(&exception(Reason::Active), &exception(reason))), [told]);
     }
     let approval =
