@@ -98,6 +98,14 @@ fn holds(sent: &Sent, text: &str) -> bool {
     sent.iter().any(|(_, _, body)| body.windows(text.len()).any(|window| window == text.as_bytes()))
 }
 
+/// What of it can be read.
+fn printed(sent: &Sent) -> String {
+    let sent = sent.lock().unwrap();
+    let bodies =
+        sent.iter().map(|(_, _, body)| String::from_utf8_lossy(body).replace(|c: char| !c.is_ascii_graphic(), " "));
+    bodies.collect::<Vec<_>>().join("\n")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn traces_of_passes_go_to_the_collector_that_the_variables_name() {
     let world = World::new().await;
@@ -128,7 +136,7 @@ async fn traces_of_passes_go_to_the_collector_that_the_variables_name() {
     for text in
         ["service.name", "plumbline", "deployment.environment", "baseline", "control", "region", "eu-west-1", id]
     {
-        assert!(holds(&sent, text), "{text} is in no trace");
+        assert!(holds(&sent, text), "{text} is in no trace of {requests}: {}\n{}", printed(&sent), world.log());
     }
     for secret in ["0f6c9a", "secret", "Bearer"] {
         assert!(!holds(&sent, secret), "{secret} is in a trace");
