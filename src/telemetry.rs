@@ -1,5 +1,5 @@
-//! Logs to standard error, as text for people or as JSON for collectors; traces to an OpenTelemetry collector, where the
-//! `OTEL_` variables name one. Sets the process's one subscriber.
+//! Logs to standard error, as text for people or as JSON for collectors; traces to an OpenTelemetry collector, where
+//! the `OTEL_` variables name one. Sets the process's one subscriber.
 
 mod json;
 mod post;
@@ -69,17 +69,17 @@ pub fn init(args: &TelemetryArgs, default: &str, traced: bool) -> Result<Telemet
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal() && !no_color).boxed(),
         LogFormat::Json => lines.with_ansi(false).fmt_fields(JsonFields::new()).event_format(Flat).boxed(),
     };
-    let traces = if traced { Traces::from_env() } else { Ok(None) };
-    let (traces, untraced) = traces.map_or_else(|error| (None, Some(error)), |traces| (traces, None));
+    let asked = if traced { Traces::from_env() } else { Ok(None) };
+    let (traces, failure) = asked.map_or_else(|error| (None, Some(error)), |traces| (traces, None));
     let spans = traces.as_ref().map(|traces| {
         // Of our own code alone: what carries the traces has spans too, which would be carried by spans, and so on.
         let own = Targets::new().with_target("plumbline", LevelFilter::INFO);
         let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer());
-        layer.with_location(false).with_threads(false).with_filter(own)
+        layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_filter(own)
     });
     let subscriber = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter));
     subscriber.try_init().map_err(|error| TelemetryError(error.into()))?;
-    if let Some(error) = untraced {
+    if let Some(error) = failure {
         let source = std::error::Error::source(&error).map(ToString::to_string);
         warn!(%error, source, "there are no traces");
     }

@@ -24,13 +24,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Exit codes: 0 the operator has looked, whatever it found; 1 it has not, or there is no such object.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ReconcileArgs {
-    /// The names of AccountBaselines, or with --account of AwsAccounts
+    /// The names of `AccountBaselines`, or with --account of `AwsAccounts`
     #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
     pub names: Vec<String>,
-    /// Look at AwsAccounts: whether they can be reached, their regions and quotas
+    /// Look at `AwsAccounts`: whether they can be reached, their regions and quotas
     #[arg(long)]
     pub account: bool,
-    /// Look at all AccountBaselines, or with --account at all AwsAccounts
+    /// Look at all `AccountBaselines`, or with --account at all `AwsAccounts`
     #[arg(long)]
     pub all: bool,
     /// Ask, and do not wait

@@ -182,7 +182,7 @@ impl Pass {
             () = self.halted(context) => return None,
         };
         let evaluated = match assessed {
-            Ok(assessed) => enforced(self, account, assessed, context).await,
+            Ok(assessed) => Box::pin(enforced(self, account, assessed, context)).await,
             Err(error) => Err(error),
         };
         match evaluated {

@@ -188,9 +188,9 @@ async fn observing<'a, D, F: Future>(
     desired: Option<&'a D>,
     observe: impl FnOnce(&'a D) -> F,
 ) -> Option<F::Output> {
+    let observation = observe(desired?);
     // A span of this level is on at every level of logging.
-    let span = error_span!("control", control = control.as_str());
-    let observation = observe(desired?).instrument(span);
+    let observation = observation.instrument(error_span!("control", control = control.as_str()));
     progress.started(control);
     let snapshot = observation.await;
     progress.finished(control);

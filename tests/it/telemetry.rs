@@ -109,7 +109,7 @@ fn printed(sent: &Sent) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn traces_of_passes_go_to_the_collector_that_the_variables_name() {
     let world = World::new().await;
-    let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 8}\nregions: [eu-west-1]").await;
+    let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 8}\nregions: [eu-west-1, us-east-1]").await;
     world.account(&seeded.account_id, "").await;
     world.baseline(CONTROLS, "").await;
     let (endpoint, sent) = collector().await;
@@ -133,10 +133,17 @@ async fn traces_of_passes_go_to_the_collector_that_the_variables_name() {
     }
     let pass = lines(&world).into_iter().find(|line| line["message"] == "evaluated").unwrap();
     let id = pass["reconcile_id"].as_str().unwrap();
-    for text in
-        ["service.name", "plumbline", "deployment.environment", "baseline", "control", "region", "eu-west-1", id]
-    {
-        assert!(holds(&sent, text), "{text} is in no trace of {requests}: {}\n{}", printed(&sent), world.log());
+    for text in [
+        "service.name",
+        "plumbline",
+        "deployment.environment",
+        "baseline",
+        "securityGroups",
+        "eu-west-1",
+        &world.id,
+        id,
+    ] {
+        assert!(holds(&sent, text), "{text} is in no trace: {}", printed(&sent));
     }
     for secret in ["0f6c9a", "secret", "Bearer"] {
         assert!(!holds(&sent, secret), "{secret} is in a trace");
@@ -147,7 +154,7 @@ async fn traces_of_passes_go_to_the_collector_that_the_variables_name() {
 #[tokio::test]
 async fn a_collector_that_never_answers_delays_neither_an_evaluation_nor_the_end() {
     let world = World::new().await;
-    let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 8}\nregions: [eu-west-1]").await;
+    let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 8}\nregions: [eu-west-1, us-east-1]").await;
     world.account(&seeded.account_id, "").await;
     world.baseline(CONTROLS, "").await;
     // It takes connections, and says nothing.
