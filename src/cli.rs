@@ -24,6 +24,7 @@ pub mod iam_policy;
 pub mod plan;
 pub mod preset;
 mod progress;
+pub mod reconcile;
 pub mod report;
 #[cfg(test)]
 mod testing;
@@ -56,6 +57,8 @@ pub enum Command {
     Plan(plan::PlanArgs),
     /// Undo one change that Plumbline made in an AWS account, from its ChangeRecord alone, with your own credentials.
     Undo(undo::UndoArgs),
+    /// Ask the operator to look at baselines or accounts now, and wait until it has.
+    Reconcile(reconcile::ReconcileArgs),
     /// What needs neither a cluster nor AWS.
     #[command(flatten)]
     Offline(Offline),

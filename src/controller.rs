@@ -14,6 +14,7 @@ mod conditions;
 mod context;
 mod enforcement;
 mod entries;
+mod events;
 mod exceptions;
 mod fresh;
 mod intent;
@@ -23,9 +24,11 @@ mod ledger;
 mod listing;
 mod outcome;
 mod planned;
+mod requests;
 mod schedule;
 mod scrape;
 mod status;
+mod transitions;
 mod usage;
 mod watches;
 mod witness;
@@ -56,6 +59,7 @@ use self::context::Context;
 use self::leader::Candidate;
 use self::ledger::KubeLedger;
 use self::listing::Listing;
+pub use self::requests::requests;
 use crate::api::AccountBaseline;
 use crate::engine::cloud::Provider;
 use crate::engine::ledger::Leadership;
@@ -200,7 +204,7 @@ async fn operate(process: Process, leadership: Arc<dyn Leadership>, stop: Cancel
     let (baselines, baselines_writer) = reflector::store();
     let (exceptions, exceptions_writer) = reflector::store();
     let (approvals, approvals_writer) = reflector::store();
-    let (told, events) = mpsc::unbounded();
+    let (told, untold) = mpsc::unbounded();
     let listing = Listing::begin(readiness);
     let (usages, recounted) = usage::Usages::new();
     let ledger = KubeLedger::new(clients.fresh.clone());
@@ -251,7 +255,7 @@ async fn operate(process: Process, leadership: Arc<dyn Leadership>, stop: Cancel
         // Nothing is told from now on.
         context.told.close_channel();
     };
-    tokio::join!(work, witness::publish(clients.fresh.clone(), identity, events));
+    tokio::join!(work, events::publish(clients.fresh.clone(), identity, untold));
 }
 
 /// A controller of one kind with the operator's settings.

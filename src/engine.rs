@@ -17,6 +17,7 @@ mod gather;
 pub mod ledger;
 mod message;
 mod observe;
+pub mod requests;
 
 pub use assess::{AssessError, Assessment, Coverage, Progress, RegionSelection, Silent, assess, verify};
 pub use except::except;

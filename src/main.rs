@@ -8,6 +8,7 @@ use anyhow::Context;
 use plumbline::aws::{Aws, AwsSettings, Rate};
 use plumbline::cli::audit::AuditArgs;
 use plumbline::cli::plan::PlanArgs;
+use plumbline::cli::reconcile::ReconcileArgs;
 use plumbline::cli::undo::{Surface, UndoArgs};
 use plumbline::cli::{self, Cli, Command, Console, Exit};
 use plumbline::metrics::Metrics;
@@ -31,15 +32,19 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     // A tool says its one sentence itself; of an operator one wants to know what it does, less what its library does.
-    let level = if matches!(cli.command, Command::Controller(_)) { "warn,plumbline=info" } else { "error" };
-    telemetry::init(&cli.telemetry, level)?;
-    match cli.command {
+    let is_operator = matches!(cli.command, Command::Controller(_));
+    let level = if is_operator { "warn,plumbline=info" } else { "error" };
+    let telemetry = telemetry::init(&cli.telemetry, level, is_operator)?;
+    let exit = match cli.command {
         Command::Controller(settings) => operate(settings).await,
         Command::Audit(args) => audit(&args).await,
         Command::Plan(args) => plan(&args).await,
         Command::Undo(args) => undo(&args).await,
+        Command::Reconcile(args) => reconcile(&args).await,
         Command::Offline(command) => Ok(cli::offline(command)?),
-    }
+    };
+    telemetry.flush().await;
+    exit
 }
 
 async fn operate(settings: Settings) -> anyhow::Result<Exit> {
@@ -81,6 +86,14 @@ async fn undo(args: &UndoArgs) -> anyhow::Result<Exit> {
         now: jiff::Timestamp::now,
     };
     Ok(cli::undo::run(args, surface).await?)
+}
+
+async fn reconcile(args: &ReconcileArgs) -> anyhow::Result<Exit> {
+    let cluster = controller::requests().await.map_err(anyhow::Error::from_boxed);
+    let cluster = cluster.context("no cluster: set KUBECONFIG, or run in a pod")?;
+    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    let value = jiff::Timestamp::now().to_string();
+    Ok(cli::reconcile::run(args, &*cluster, &value, &mut out, &mut err).await?)
 }
 
 /// The AWS edge's settings with the rates of the command line.

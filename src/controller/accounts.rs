@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, error_span, info, warn};
 
 use self::details::Details;
 use self::external_id::ExternalId;
@@ -24,7 +24,9 @@ use self::look::look;
 use self::status::{next_status, recounted};
 use super::Guarded;
 use super::context::{Context, now, requested_at, until};
+use super::events::{reconcile_id, tell_all};
 use super::schedule::{Ending, Handled, Trigger, after, due};
+use super::transitions;
 use super::usage::AccountUsage;
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AwsAccount, AwsAccountStatus};
@@ -89,7 +91,8 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
         write_counts(account, &context.usages.get(&uid), &context).await?;
         return Ok(Action::requeue(until(due_at)));
     }
-    let span = info_span!("account", account = account.spec.account_id.as_str(), name = account.name_any());
+    let (account_id, reconcile_id) = (account.spec.account_id.as_str(), reconcile_id());
+    let span = error_span!("account", account = account.name_any(), account_id, reconcile_id);
     let outcome = tokio::select! {
         biased;
         () = context.stop.cancelled() => return Ok(Action::await_change()),
@@ -100,14 +103,17 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
     let written = write_status(&context.client, account, |stored| {
         next_status(&stored.status.clone().unwrap_or_default(), &trigger, &outcome, &usage, at)
     })
-    .instrument(span)
+    .instrument(span.clone())
     .await;
     // Where status is refused for good, AWS must not be asked again and again for nothing.
     let ending = if written.is_ok() { ending } else { Ending::Failed };
+    if let Ok(written) = &written {
+        span.in_scope(|| tell_all(&context.told, account, written.as_ref(), transitions::of_account));
+    }
     let attempt = after(trigger.clone(), memory.as_ref(), ending, INTERVAL, now(), fastrand::f64());
     let next = Action::requeue(until(attempt.next_at));
     context.account_attempts.set(&uid, attempt, &context.accounts);
-    written.map(|()| next)
+    written.map(|_| next)
 }
 
 /// Writes what evaluations counted since the last look, where they counted anything else than status says.
@@ -119,6 +125,7 @@ async fn write_counts(account: &AwsAccount, usage: &AccountUsage, context: &Cont
     }
     write_status(&context.client, account, |stored| recounted(&stored.status.clone().unwrap_or_default(), usage, at))
         .await
+        .map(drop)
 }
 
 fn trigger(account: &AwsAccount) -> Trigger {

@@ -23,7 +23,9 @@ use tracing::{info, warn};
 pub(super) use self::status::Use;
 use self::status::{CurrentPlan, Seen, next_status};
 use super::context::{Context, now, until};
+use super::events::tell_all;
 use super::fresh::{CallError, all};
+use super::transitions;
 use super::write::{WithStatus, WriteError, write_status};
 use super::{Guarded, describe};
 use crate::api::{AccountBaseline, PlanApproval, PlanApprovalStatus};
@@ -106,8 +108,12 @@ pub(super) fn is_used(approval: &PlanApproval) -> bool {
 pub(super) async fn mark(context: &Context, approval: &PlanApproval, used: &Use) -> Result<(), WriteError> {
     let (mut seen, at) = (seen(approval, context), now());
     seen.used = Some(used.clone());
-    write_status(&context.fresh, approval, |stored| next_status(&stored.status.clone().unwrap_or_default(), &seen, at))
-        .await
+    let written = write_status(&context.fresh, approval, |stored| {
+        next_status(&stored.status.clone().unwrap_or_default(), &seen, at)
+    })
+    .await?;
+    tell_all(&context.told, approval, written.as_ref(), transitions::of_approval);
+    Ok(())
 }
 
 /// Keeps the store of approvals, and has a baseline reconciled once the store holds an approval that came or went. A
@@ -180,10 +186,11 @@ pub(super) async fn reconcile(
     let (seen, at) = (seen(approval, &context), now());
     let previous = approval.status.clone().unwrap_or_default();
     let next = next_status(&previous, &seen, at);
-    write_status(&context.client, approval, |stored| {
+    let written = write_status(&context.client, approval, |stored| {
         next_status(&stored.status.clone().unwrap_or_default(), &seen, at)
     })
     .await?;
+    tell_all(&context.told, approval, written.as_ref(), transitions::of_approval);
     if word(&previous) != word(&next) {
         info!(approval = approval.name_any(), state = word(&next).unwrap_or_default(), "approval");
     }

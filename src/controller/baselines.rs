@@ -7,19 +7,19 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, Span, error_span, info, warn};
 
 use super::Guarded;
 use super::approvals::{Pending, pending};
 use super::context::{Context, now, requested_at, until};
 use super::enforcement::{VERSION, enforced};
-use super::entries::drift_entries;
+use super::events::{reconcile_id, tell_all};
 use super::exceptions::{InForce, in_force};
 use super::outcome::{ending, tell};
 use super::schedule::{Ending, Handled, Trigger, after, due};
 use super::status::{Outcome, Seen, next_status};
+use super::transitions;
 use super::usage::AccountUsage;
-use super::witness::KubeWitness;
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AccountBaseline, AccountBaselineStatus, AwsAccount};
 use crate::baseline::{Cause, CauseClass};
@@ -88,7 +88,7 @@ pub(super) async fn reconcile(
     if due_at > now() {
         return Ok(Action::requeue(pass.until(due_at)));
     }
-    let span = info_span!("baseline", baseline = pass.baseline.name_any(), account = pass.account_id());
+    let span = pass.span();
     let Some(outcome) = Box::pin(pass.run(&context)).instrument(span.clone()).await else {
         return Ok(Action::requeue(OVERTAKEN_EVERY));
     };
@@ -138,6 +138,13 @@ impl Pass {
         context.settings.account_timeout.saturating_add(Duration::from_secs(30))
     }
 
+    /// What each log line and each trace of the pass carries. A span of this level is on at every level of logging.
+    fn span(&self) -> Span {
+        let account = &self.baseline.spec.account_ref.name;
+        let (baseline, account_id, reconcile_id) = (self.baseline.name_any(), self.account_id(), reconcile_id());
+        error_span!("baseline", baseline, account, account_id, reconcile_id)
+    }
+
     fn account_id(&self) -> &str {
         self.account.as_ref().map_or("", |account| account.spec.account_id.as_str())
     }
@@ -178,7 +185,7 @@ impl Pass {
             assessed = self.assess(account, context) => assessed,
         };
         let evaluated = match assessed {
-            Ok(assessed) => enforced(self, account, assessed, context).await,
+            Ok(assessed) => Box::pin(enforced(self, account, assessed, context)).await,
             Err(error) => Err(error),
         };
         match evaluated {
@@ -239,7 +246,7 @@ impl Pass {
     async fn write(&self, context: &Context, outcome: &Outcome) -> Result<(), WriteError> {
         let (seen, at) = (self.seen(), now());
         tell(outcome);
-        write_status(&context.client, &self.baseline, |stored| {
+        let written = write_status(&context.client, &self.baseline, |stored| {
             next_status(&stored.status.clone().unwrap_or_default(), &seen, outcome, at)
         })
         .await?;
@@ -247,21 +254,8 @@ impl Pass {
         if let Outcome::Evaluated(evaluated) = outcome {
             context.found.set(&self.baseline, &evaluated.assessment.findings, at, &context.baselines);
         }
-        self.tell_of_contests(context, outcome, at);
+        tell_all(&context.told, &self.baseline, written.as_ref(), transitions::of_baseline);
         Ok(())
-    }
-
-    /// An Event for what others bring back, once.
-    fn tell_of_contests(&self, context: &Context, outcome: &Outcome, at: Timestamp) {
-        if let Outcome::Evaluated(evaluated) = outcome
-            && evaluated.planned.enforces
-        {
-            let before = self.baseline.status.clone().unwrap_or_default();
-            let remediations = &evaluated.planned.plan.remediations;
-            let after = drift_entries(&before, &evaluated.assessment.findings, remediations, at);
-            let witness = KubeWitness::of(&self.baseline, context);
-            witness.contested(&before.drift, &after.entries);
-        }
     }
 
     fn seen(&self) -> Seen {

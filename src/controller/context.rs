@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Guarded;
 use super::budget::Budget;
+use super::events::Told;
 use super::ledger::KubeLedger;
 use super::listing::Listing;
 use super::schedule::Attempt;
 use super::scrape::Found;
 use super::status::Outcome;
 use super::usage::Usages;
-use super::witness::Told;
 use crate::api::{AccountBaseline, AwsAccount, BaselineException, FLUX_REQUESTED_AT, PlanApproval, REQUESTED_AT};
 use crate::baseline::{AccountIdentity, Cause};
 use crate::engine::cloud::{Provider, Target};

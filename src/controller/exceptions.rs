@@ -23,6 +23,8 @@ use tracing::{info, warn};
 use self::status::{Seen, next_status};
 use super::context::{Context, now, until};
 use super::entries::one_line;
+use super::events::tell_all;
+use super::transitions;
 use super::write::{WithStatus, WriteError, write_status};
 use super::{Guarded, describe};
 use crate::api::{AccountBaseline, BaselineException, BaselineExceptionStatus};
@@ -190,10 +192,11 @@ pub(super) async fn reconcile(
     let (seen, at) = (seen(exception, &context), now());
     let previous = exception.status.clone().unwrap_or_default();
     let next = next_status(&previous, &seen, at);
-    write_status(&context.client, exception, |stored| {
+    let written = write_status(&context.client, exception, |stored| {
         next_status(&stored.status.clone().unwrap_or_default(), &seen, at)
     })
     .await?;
+    tell_all(&context.told, exception, written.as_ref(), transitions::of_exception);
     if word(&previous) != word(&next) {
         info!(exception = exception.name_any(), state = word(&next).unwrap_or_default(), "exception");
     }

@@ -61,6 +61,13 @@ impl WriteError {
     }
 }
 
+/// A status that was written, and the one that it took the place of.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Written<S> {
+    pub(super) before: Option<S>,
+    pub(super) after: S,
+}
+
 /// An object whose status this module can replace.
 pub(super) trait WithStatus: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize {
     type Status: PartialEq + Clone;
@@ -69,18 +76,19 @@ pub(super) trait WithStatus: Resource<DynamicType = ()> + Clone + Debug + Deseri
 }
 
 /// Writes what `next` makes of the stored status, if that differs. An object that was deleted, made again or edited
-/// meanwhile is left alone: its own event starts a pass.
+/// meanwhile is left alone: its own event starts a pass. Says what was written, once; `None` where nothing was.
 pub(super) async fn write_status<K: WithStatus>(
     client: &Client,
     object: &K,
     next: impl Fn(&K) -> K::Status,
-) -> Result<(), WriteError> {
+) -> Result<Option<Written<K::Status>>, WriteError> {
     let api = Api::<K>::all(client.clone());
     let mut seen = Some(object.clone());
+    let mut sent = None;
     let mut pause = FIRST_PAUSE;
     let mut tries = 1;
     loop {
-        match write(&api, object, seen.take(), &next).await {
+        match write(&api, object, seen.take(), &mut sent, &next).await {
             Err(error) if tries < TRIES && error.may_pass() => {
                 if !error.answer().is_some_and(kube::core::Status::is_conflict) {
                     sleep(pause).await;
@@ -93,30 +101,34 @@ pub(super) async fn write_status<K: WithStatus>(
     }
 }
 
-/// One try, on what was `seen` or else is stored.
+/// One try, on what was `seen` or else is stored. `sent` is what the try before sent.
 async fn write<K: WithStatus>(
     api: &Api<K>,
     object: &K,
     seen: Option<K>,
+    sent: &mut Option<Written<K::Status>>,
     next: impl Fn(&K) -> K::Status,
-) -> Result<(), WriteError> {
+) -> Result<Option<Written<K::Status>>, WriteError> {
     let name = object.name_any();
     let mut stored = match seen {
         Some(seen) => seen,
         None => match answered(&name, api.get_opt(&name)).await? {
             Some(fresh) if fresh.uid() == object.uid() && fresh.meta().generation == object.meta().generation => fresh,
-            _ => return Ok(()),
+            _ => return Ok(None),
         },
     };
     let status = next(&stored);
     if stored.status() == Some(&status) {
-        return Ok(());
+        // What was sent before took effect, and its answer was lost.
+        return Ok(sent.take().filter(|sent| sent.after == status));
     }
+    let written = Written { before: stored.status().cloned(), after: status.clone() };
+    *sent = Some(written.clone());
     stored.set_status(status);
     match answered(&name, api.replace_status(&name, &PostParams::default(), &stored)).await {
         // Gone meanwhile.
-        Err(error) if error.answer().is_some_and(kube::core::Status::is_not_found) => Ok(()),
-        outcome => outcome.map(drop),
+        Err(error) if error.answer().is_some_and(kube::core::Status::is_not_found) => Ok(None),
+        outcome => outcome.map(|_| Some(written)),
     }
 }
 

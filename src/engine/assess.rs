@@ -1,6 +1,7 @@
 //! From a declared account, its controls and a cloud to findings for the whole account. IO through the cloud alone.
 
 use jiff::Timestamp;
+use tracing::{Instrument, error_span};
 
 use super::cloud::Cloud;
 use super::observe::{self, Scope, regions_in_scope};
@@ -188,6 +189,8 @@ async fn observing<'a, D, F: Future>(
     observe: impl FnOnce(&'a D) -> F,
 ) -> Option<F::Output> {
     let observation = observe(desired?);
+    // A span of this level is on at every level of logging.
+    let observation = observation.instrument(error_span!("control", control = control.as_str()));
     progress.started(control);
     let snapshot = observation.await;
     progress.finished(control);

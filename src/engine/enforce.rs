@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::{Instrument, Span, error_span};
 
 pub use self::change::{
     Answer, CALL_TIMEOUT, ChangeMachine, Ended, GRACE, Next, Request, START_WITHIN, UNVERIFIABLE_AFTER,
@@ -144,10 +145,17 @@ async fn give_up(entry: Entry, why: &str, surroundings: &Surroundings<'_>, made:
 
 async fn carry(mut pass: Pass<'_>, target: &Target, surroundings: &Surroundings<'_>) -> Made {
     while let Some(machine) = pass.next((surroundings.now)()) {
-        let (entry, ended) = run(machine, target, surroundings).await;
+        let span = span_of(machine.entry());
+        let (entry, ended) = run(machine, target, surroundings).instrument(span).await;
         pass.ended(entry, ended);
     }
     pass.into_made()
+}
+
+/// What each log line and the trace of a change carry. A span of this level is on at every level of logging.
+fn span_of(entry: &Entry) -> Span {
+    let Entry { name, spec } = entry;
+    error_span!("change", control = spec.control, region = spec.region, operation = spec.operation, record = name)
 }
 
 /// Carries out what the machine of one change asks for, until it ends.

@@ -173,11 +173,20 @@ impl World {
 
     /// Starts the operator with another way to the cluster and more arguments.
     pub(crate) fn start(&self, kubeconfig: &Path, args: &[&str]) -> Supervised {
-        self.start_as("operator", kubeconfig, args)
+        self.launch("operator", kubeconfig, args, &[])
     }
 
     /// Starts one of several operators, with a log of its own.
     pub(crate) fn start_as(&self, name: &str, kubeconfig: &Path, args: &[&str]) -> Supervised {
+        self.launch(name, kubeconfig, args, &[])
+    }
+
+    /// Starts the operator with more of an environment.
+    pub(crate) fn start_in(&self, kubeconfig: &Path, args: &[&str], variables: &[(&str, &str)]) -> Supervised {
+        self.launch("operator", kubeconfig, args, variables)
+    }
+
+    fn launch(&self, name: &str, kubeconfig: &Path, args: &[&str], variables: &[(&str, &str)]) -> Supervised {
         let program = Program::new(PLUMBLINE, self.dir.path().join(format!("{name}.log")))
             .args(["controller", "--selector", &format!("test={}", self.id)])
             .args(["--metrics-bind-address", "127.0.0.1:0", "--health-probe-bind-address", "127.0.0.1:0"])
@@ -185,7 +194,8 @@ impl World {
             .clear_env();
         let environment = self.aws.environment(OPERATORS_ACCOUNT);
         let program = environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
-        program.env("KUBECONFIG", kubeconfig).env("PLUMBLINE_LOG", "info,plumbline=debug").start().unwrap()
+        let program = program.env("KUBECONFIG", kubeconfig).env("PLUMBLINE_LOG", "info,plumbline=debug");
+        variables.iter().fold(program, |program, (name, value)| program.env(name, value)).start().unwrap()
     }
 
     /// Starts the operator as the Deployment of a release says.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
+use tracing::{Instrument, error_span};
 
 use super::{CONCURRENCY, Scope};
 use crate::api::SecurityGroupsControl;
@@ -31,7 +32,11 @@ pub(in crate::engine) async fn observe(
         return Snapshot { account, regions: Observed::complete(Vec::new(), at) };
     }
     let total = judged.len();
-    let reads: Vec<_> = judged.into_iter().map(|name| region(name, desired, &scope.account, cloud)).collect();
+    let reads = judged.into_iter().map(|name| {
+        let span = error_span!("region", region = name);
+        region(name, desired, &scope.account, cloud).instrument(span)
+    });
+    let reads: Vec<_> = reads.collect();
     let mut reads = stream::iter(reads).buffer_unordered(CONCURRENCY);
     let mut regions = Vec::with_capacity(total);
     while let Some(region) = reads.next().await {

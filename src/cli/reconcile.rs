@@ -1,0 +1,156 @@
+//! `plumbline reconcile`: asks the operator to look now, waits until it has, and says what it found. Writes one
+//! annotation on each object, and nothing else.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Exit;
+use crate::engine::ledger::LedgerError;
+use crate::engine::requests::{RequestKind, Requests, Standing};
+use crate::render::clean;
+use crate::settings::duration;
+
+/// Between two looks at an object.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Ask the operator to look at baselines or accounts now, and wait until it has.
+///
+/// Sets the annotation plumbline.dev/requestedAt, and waits until status echoes it: the right to patch and to get the
+/// objects is needed. What changes AWS stays what it is: an evaluation that was asked for obeys the same budgets,
+/// windows and approvals.
+///
+/// Exit codes: 0 the operator has looked, whatever it found; 1 it has not, or there is no such object.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ReconcileArgs {
+    /// The names of `AccountBaselines`, or with --account of `AwsAccounts`
+    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
+    pub names: Vec<String>,
+    /// Look at `AwsAccounts`: whether they can be reached, their regions and quotas
+    #[arg(long)]
+    pub account: bool,
+    /// Look at all `AccountBaselines`, or with --account at all `AwsAccounts`
+    #[arg(long)]
+    pub all: bool,
+    /// Ask, and do not wait
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Give up waiting after this time
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// Why nothing could be asked at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] LedgerError),
+    /// There is nothing to be asked.
+    #[error("there are no objects of kind {0}")]
+    Nothing(RequestKind),
+    /// Standard output.
+    #[error("cannot write to standard output")]
+    Output(#[from] std::io::Error),
+}
+
+/// Asks, waits, and prints one line for each object to `out`; what is under way, and what went wrong, to `err`.
+///
+/// # Errors
+///
+/// Where nothing could be asked. An object that was not looked at is [`Exit::Error`].
+pub async fn run(
+    args: &ReconcileArgs,
+    cluster: &dyn Requests,
+    value: &str,
+    out: &mut (dyn Write + Send),
+    err: &mut (dyn Write + Send),
+) -> Result<Exit, ReconcileError> {
+    let kind = if args.account { RequestKind::Account } else { RequestKind::Baseline };
+    let mut names = args.names.clone();
+    if args.all {
+        names = cluster.names(kind).await?;
+    }
+    names.dedup();
+    if names.is_empty() {
+        return Err(ReconcileError::Nothing(kind));
+    }
+    let deadline = Instant::now() + args.timeout;
+    let mut exit = Exit::Ok;
+    let mut asked = Vec::new();
+    for name in &names {
+        match ask(cluster, kind, name, value).await {
+            Ok(()) => asked.push(name),
+            Err(why) => {
+                exit = Exit::Error;
+                writeln!(err, "error: {}", clean(&why))?;
+            }
+        }
+    }
+    if args.no_wait {
+        for name in asked {
+            writeln!(out, "{kind}/{name}  asked for")?;
+        }
+        return Ok(exit);
+    }
+    for name in asked {
+        writeln!(err, "waiting for {kind}/{name}")?;
+        match handled(cluster, kind, name, deadline).await {
+            Ok(verdict) => {
+                writeln!(out, "{kind}/{name}  {}", clean(&verdict))?;
+                out.flush()?;
+            }
+            Err(why) => {
+                exit = Exit::Error;
+                writeln!(err, "error: {}", clean(&why))?;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// Asks for one object, where that is of any use.
+async fn ask(cluster: &dyn Requests, kind: RequestKind, name: &str, value: &str) -> Result<(), String> {
+    match cluster.standing(kind, name).await.map_err(|error| error.message)? {
+        None => Err(format!("there is no {kind}/{name}")),
+        Some(Standing { suspended: Some(why), .. }) => Err(format!("{kind}/{name} is not looked at: {why}")),
+        Some(_) => cluster.request(kind, name, value).await.map_err(|error| error.message),
+    }
+}
+
+/// Waits until the operator has looked; says what it found, or why it has not.
+async fn handled(cluster: &dyn Requests, kind: RequestKind, name: &str, deadline: Instant) -> Result<String, String> {
+    loop {
+        let standing = cluster.standing(kind, name).await;
+        let why = match standing {
+            Ok(Some(standing)) if standing.handled => return Ok(standing.verdict),
+            Ok(Some(Standing { suspended: Some(why), .. })) => {
+                return Err(format!("{kind}/{name} is not looked at: {why}"));
+            }
+            Ok(None) => return Err(format!("{kind}/{name} was deleted meanwhile")),
+            Ok(Some(standing)) => not_handled(kind, name, &standing),
+            Err(error) if error.may_pass => error.message,
+            Err(error) => return Err(error.message),
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(why);
+        }
+        sleep(LOOK_EVERY.min(left)).await;
+    }
+}
+
+fn not_handled(kind: RequestKind, name: &str, standing: &Standing) -> String {
+    let advice = "is the operator running, and does its --selector choose this account?";
+    match &standing.ready {
+        Some((ready, message)) if !ready.starts_with("True") => {
+            format!("{kind}/{name} was not looked at in time: Ready is {ready}: {message}")
+        }
+        Some(_) => format!("{kind}/{name} was not looked at in time: {advice}"),
+        None => format!("{kind}/{name} was not looked at in time, and never before: {advice}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
