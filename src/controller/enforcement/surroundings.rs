@@ -1,7 +1,6 @@
 //! What a pass of enforcement stands on in the cluster: who claims, what is still wanted, who is told. No IO by itself.
 
 use jiff::Timestamp;
-use kube::Resource;
 
 use super::Work;
 use crate::controller::baselines::Assessed;
