@@ -142,12 +142,12 @@ async fn p15_metrics_say_what_status_says_and_name_nothing_of_aws() {
 
     let summary = status.summary.unwrap();
     for (result, count) in [("Pass", summary.pass), ("Fail", summary.fail), ("Exempt", summary.exempt)] {
-        let found = seen.sum("plumbline_findings", &[mine[0], ("result", result)]).unwrap_or_default();
-        assert_eq!(found, f64::from(u32::try_from(count).unwrap()), "{result}: {}", seen.text);
+        let found = seen.sum("plumbline_findings", &[mine[0], ("result", result)]);
+        assert_eq!(found, float(count), "{result}: {}", seen.text);
     }
     let critical = status.drift.iter().filter(|entry| entry.severity == "Critical").count();
     let counted = seen.sum("plumbline_findings", &[mine[0], ("severity", "Critical"), ("result", "Fail")]);
-    assert_eq!(counted.unwrap_or_default(), f64::from(u32::try_from(critical).unwrap()));
+    assert_eq!(counted, float(i64::try_from(critical).unwrap()).filter(|count| *count > 0.0));
     for condition in &status.conditions {
         let labels =
             [("type", condition.r#type.as_str()), ("status", &condition.status), ("reason", &condition.reason)];
@@ -160,12 +160,36 @@ async fn p15_metrics_say_what_status_says_and_name_nothing_of_aws() {
     assert_eq!(seen.sum("plumbline_baseline_interval_seconds", &mine), Some(5400.0));
     assert_eq!(seen.sum("plumbline_baseline_suspended", &mine), Some(0.0));
     let at = status.last_evaluated_at.unwrap().as_second();
-    let evaluated = seen.sum("plumbline_baseline_last_evaluation_timestamp_seconds", &mine).unwrap();
-    assert_eq!(evaluated, f64::from(u32::try_from(at).unwrap()));
+    let evaluated = "plumbline_baseline_last_evaluation_timestamp_seconds";
+    assert_eq!(seen.sum(evaluated, &mine), float(at));
     assert!(seen.sum("plumbline_account_last_verified_timestamp_seconds", &of_account) > Some(1.0e9));
-    let expires = f64::from(u32::try_from(expires.as_second()).unwrap());
-    assert_eq!(seen.sum("plumbline_exception_expires_timestamp_seconds", &[("exception", &id)]), Some(expires));
+    let (ends, is) = ("plumbline_exception_expires_timestamp_seconds", [("exception", id.as_str())]);
+    assert_eq!(seen.sum(ends, &is), float(expires.as_second()));
+    assert_process(&seen);
+    assert_documented(&seen);
+    for canary in ["canary", "arn:", "sg-", "sgr-", "eu-west-1", "0f6c9a", "PlumblineAudit"] {
+        assert!(!seen.text.contains(canary), "{canary} in {}", seen.text);
+    }
+    promtool(&get(&world, "text/plain").await);
 
+    let delete = DeleteParams::default();
+    Api::<AccountBaseline>::all(world.client.clone()).delete(&id, &delete).await.unwrap();
+    let of_baseline = format!("baseline=\"{id}\"");
+    let after = until(&world, "the baseline is gone", |scrape| !scrape.text.contains(&of_baseline)).await;
+    assert_eq!(after.sum("plumbline_account_info", &of_account), Some(1.0), "its account is still there");
+    Api::<BaselineException>::all(world.client.clone()).delete(&id, &delete).await.unwrap();
+    Api::<AwsAccount>::all(world.client.clone()).delete(&id, &delete).await.unwrap();
+    let (name, number) = (format!("\"{id}\""), format!("\"{account_id}\""));
+    let gone = |scrape: &Scrape| !scrape.text.contains(&name) && !scrape.text.contains(&number);
+    until(&world, "nothing is left of the account", gone).await;
+}
+
+fn float(count: i64) -> Option<f64> {
+    Some(f64::from(u32::try_from(count).unwrap()))
+}
+
+/// What the process counts of itself after one evaluation.
+fn assert_process(seen: &Scrape) {
     assert!(seen.sum("plumbline_aws_calls_total", &[("operation", "ListUsers"), ("code", "OK")]) >= Some(1.0));
     assert!(seen.sum("plumbline_aws_calls_total", &[("operation", "AssumeRole"), ("code", "OK")]) >= Some(1.0));
     assert!(seen.sum("plumbline_aws_call_duration_seconds_count", &[("service", "iam")]) >= Some(1.0));
@@ -181,9 +205,9 @@ async fn p15_metrics_say_what_status_says_and_name_nothing_of_aws() {
     assert!(seen.sum("process_resident_memory_bytes", &[]) > Some(1.0e6));
     assert!(seen.sum("process_start_time_seconds", &[]) > Some(1.0e9));
     assert!(seen.sum("process_open_fds", &[]) > Some(5.0));
-    for canary in ["canary", "arn:", "sg-", "sgr-", "eu-west-1", "0f6c9a", "PlumblineAudit"] {
-        assert!(!seen.text.contains(canary), "{canary} in {}", seen.text);
-    }
+}
+
+fn assert_documented(seen: &Scrape) {
     for name in seen.series.keys().map(|series| series.split('{').next().unwrap()) {
         let of = |metric: &&plumbline::metrics::Metric| {
             let parts = ["_bucket", "_sum", "_count"].map(|part| format!("{}{part}", metric.name));
@@ -191,18 +215,6 @@ async fn p15_metrics_say_what_status_says_and_name_nothing_of_aws() {
         };
         assert!(TABLE.iter().any(|metric| of(&metric)), "{name} is not documented");
     }
-    promtool(&get(&world, "text/plain").await);
-
-    let delete = DeleteParams::default();
-    Api::<AccountBaseline>::all(world.client.clone()).delete(&id, &delete).await.unwrap();
-    let of_baseline = format!("baseline=\"{id}\"");
-    let after = until(&world, "the baseline is gone", |scrape| !scrape.text.contains(&of_baseline)).await;
-    assert_eq!(after.sum("plumbline_account_info", &of_account), Some(1.0), "its account is still there");
-    Api::<BaselineException>::all(world.client.clone()).delete(&id, &delete).await.unwrap();
-    Api::<AwsAccount>::all(world.client.clone()).delete(&id, &delete).await.unwrap();
-    let (name, number) = (format!("\"{id}\""), format!("\"{account_id}\""));
-    let gone = |scrape: &Scrape| !scrape.text.contains(&name) && !scrape.text.contains(&number);
-    until(&world, "nothing is left of the account", gone).await;
 }
 
 /// What Prometheus' own linter says of the format that it reads.
