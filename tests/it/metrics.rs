@@ -196,7 +196,7 @@ fn assert_process(seen: &Scrape) {
     for controller in ["awsaccount", "accountbaseline", "baselineexception"] {
         let passes = seen.sum("controller_runtime_reconcile_total", &[("controller", controller)]);
         let timed = seen.sum("controller_runtime_reconcile_time_seconds_count", &[("controller", controller)]);
-        assert!(passes >= Some(1.0) && passes == timed, "{controller}: {passes:?} {timed:?}");
+        assert!(passes >= Some(1.0) && timed >= passes, "{controller}: {passes:?} {timed:?}");
     }
     let most = seen.sum("controller_runtime_max_concurrent_reconciles", &[("controller", "awsaccount")]);
     assert_eq!(most, Some(8.0));
