@@ -12,6 +12,7 @@ mod budget;
 mod cluster;
 mod conditions;
 mod context;
+mod counted;
 mod enforcement;
 mod entries;
 mod events;
@@ -35,14 +36,12 @@ mod witness;
 mod write;
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::channel::mpsc;
 use futures::{Stream, StreamExt};
-use kube::client::ClientBuilder;
 use kube::core::{ClusterResourceScope, DeserializeGuard};
 use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
 use kube::runtime::reflector::store::Writer;
@@ -56,6 +55,7 @@ use tracing::{info, warn};
 
 pub use self::cluster::{cluster, cluster_of};
 use self::context::Context;
+use self::counted::passes;
 use self::leader::Candidate;
 use self::ledger::KubeLedger;
 use self::listing::Listing;
@@ -63,7 +63,7 @@ pub use self::requests::requests;
 use crate::api::AccountBaseline;
 use crate::engine::cloud::Provider;
 use crate::engine::ledger::Leadership;
-use crate::metrics::{self, CountRequests, Metrics, PassResult};
+use crate::metrics::{self, Metrics};
 use crate::server::{self, ListenError, Listeners, Readiness};
 use crate::settings::Settings;
 
@@ -86,20 +86,14 @@ pub struct Clients {
 /// When neither can be used.
 pub async fn clients(metrics: &Arc<Metrics>) -> Result<Clients, Box<dyn std::error::Error + Send + Sync>> {
     let mut config = kube::Config::infer().await?;
-    let fresh = counted(fresh::configured(config.clone()), metrics)?;
+    let fresh = counted::client(fresh::configured(config.clone()), metrics)?;
     // Longer than a watch may be silent: the API server ends one after 290 s. Without it, a list that nobody answers
     // would leave the operator blind for good.
     config.read_timeout = Some(Duration::from_mins(5));
     config.reset_reader_on_write = true;
     // Watches and writes have retries of their own, which know what may be repeated and when to stop.
     config.default_retry = false;
-    Ok(Clients { watching: counted(config, metrics)?, fresh })
-}
-
-/// A client whose requests are counted.
-fn counted(config: kube::Config, metrics: &Arc<Metrics>) -> Result<Client, kube::Error> {
-    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
-    Ok(ClientBuilder::try_from(config)?.with_layer(&CountRequests::new(metrics.clone(), &host)).build())
+    Ok(Clients { watching: counted::client(config, metrics)?, fresh })
 }
 
 /// Leads nothing: without `--enforce` nothing is changed, and any number of processes may look.
@@ -334,29 +328,6 @@ async fn unsettled(ledger: &KubeLedger, settings: &Settings) -> BTreeSet<String>
             warn!(%error, "what an earlier process left is found with each account's next evaluation");
             BTreeSet::new()
         }
-    }
-}
-
-/// The same passes, each of them counted, whether it finds anything due or not.
-fn passes<K, F>(
-    controller: metrics::Controller,
-    mut reconcile: impl FnMut(Arc<K>, Arc<Context>) -> F,
-) -> impl FnMut(Arc<K>, Arc<Context>) -> Pin<Box<dyn Future<Output = Result<Action, write::WriteError>> + Send>>
-where
-    F: Future<Output = Result<Action, write::WriteError>> + Send + 'static,
-{
-    move |object, context| {
-        let pass = context.metrics.pass(controller);
-        let outcome = reconcile(object, context);
-        Box::pin(async move {
-            let outcome = outcome.await;
-            pass.end(match &outcome {
-                Ok(next) if *next == Action::await_change() => PassResult::Success,
-                Ok(_) => PassResult::RequeueAfter,
-                Err(_) => PassResult::Error,
-            });
-            outcome
-        })
     }
 }
 

@@ -118,7 +118,7 @@ fn values(text: &str, name: &str) -> Vec<String> {
 
 #[test]
 fn the_table_is_what_is_written_both_ways() {
-    let (metrics, ..) = filled();
+    let (metrics, _stage, _showing) = filled();
     let text = metrics.encoded().unwrap();
     let mut written = BTreeSet::new();
     for (name, labels, _) in samples(&text) {
@@ -140,7 +140,7 @@ fn the_table_is_what_is_written_both_ways() {
 
 #[test]
 fn p15_no_label_holds_an_arn_an_id_of_a_resource_or_a_sentence() {
-    let (metrics, ..) = filled();
+    let (metrics, _stage, _showing) = filled();
     for (name, labels, _) in samples(&metrics.encoded().unwrap()) {
         for (label, value) in labels {
             let strange = ["arn:", "sg-", "sgr-", "secret", " "].iter().any(|part| value.contains(part));
@@ -171,7 +171,7 @@ fn series_vanish_with_their_object_and_all_of_them_with_the_leadership() {
 
 #[test]
 fn the_older_format_has_the_same_samples_under_names_and_types_that_it_knows() {
-    let (metrics, ..) = filled();
+    let (metrics, _stage, _showing) = filled();
     let (open, older) = (metrics.encoded().unwrap(), metrics.encoded_classic().unwrap());
     let names = |text: &str| samples(text).into_iter().map(|sample| (sample.0, sample.1)).collect::<Vec<_>>();
     assert_eq!(names(&open), names(&older));
