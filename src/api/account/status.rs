@@ -17,9 +17,9 @@ pub struct AccountAccess {
     /// What happened, with AWS's own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The statement that the audit role's trust policy needs, as JSON: where AWS refused `sts:AssumeRole`. AWS does not
-    /// tell whether this is missing, or the permission of the operator's own identity to assume the role, or the role.
-    /// The operator's own role is named without its path, which AWS does not tell either.
+    /// The statement that the audit role's trust policy needs, as JSON: where AWS refused `sts:AssumeRole`. AWS does
+    /// not tell whether this is missing, or the permission of the operator's own identity to assume the role, or the
+    /// role. The operator's own role is named without its path, which AWS does not tell either.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust_statement: Option<String>,
 }
