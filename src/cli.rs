@@ -141,8 +141,8 @@ pub enum CliError {
     Output(#[from] std::io::Error),
 }
 
-/// Reads the command line, and the operator's file of settings where there is one. Help and version that were asked for end well; everything else that cannot be read is
-/// [`Exit::Usage`], which no verdict has.
+/// Reads the command line, and the operator's file of settings where there is one. Help and version that were asked for
+/// end well; everything else that cannot be read is [`Exit::Usage`], which no verdict has.
 ///
 /// # Errors
 ///

@@ -53,13 +53,17 @@ pub(super) struct KubeIntent {
 #[async_trait]
 impl Intent for KubeIntent {
     async fn still_wanted(&self, control: Control, approval: Option<&str>) -> Wanted {
-        if self.stop.is_cancelled() {
+        if self.ends() {
             return Wanted::No("this process ends, or does not lead any more".to_owned());
         }
         match Box::pin(self.read(approval)).await {
             Ok(fresh) => judge(&self.planned, &fresh, control, approval, now()),
             Err(error) => Wanted::Unreadable(one_line(&format!("what is wanted could not be read: {error}"))),
         }
+    }
+
+    fn ends(&self) -> bool {
+        self.stop.is_cancelled()
     }
 }
 

@@ -144,7 +144,7 @@ async fn give_up(entry: Entry, why: &str, surroundings: &Surroundings<'_>, made:
 }
 
 async fn carry(mut pass: Pass<'_>, target: &Target, surroundings: &Surroundings<'_>) -> Made {
-    while let Some(machine) = pass.next((surroundings.now)()) {
+    while let Some(machine) = pass.next((surroundings.now)()).filter(|_| !surroundings.intent.ends()) {
         let span = span_of(machine.entry());
         let (entry, ended) = run(machine, target, surroundings).instrument(span).await;
         pass.ended(entry, ended);

@@ -91,6 +91,10 @@ pub enum Wanted {
 pub trait Intent: Send + Sync {
     /// Reads all of them afresh and compares. `approval` names the approval that covers the change, where one does.
     async fn still_wanted(&self, control: Control, approval: Option<&str>) -> Wanted;
+    /// Whether this process ends, or does not lead any more: then no further change is begun, and none recorded.
+    fn ends(&self) -> bool {
+        false
+    }
 }
 
 /// Whether this process leads, by its own clock.

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -19,13 +18,17 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Writes a kubeconfig that stands for itself: the certificate is copied, not referred to.
+    /// Writes a kubeconfig that stands for itself: the certificate is copied, not referred to. Whoever reads it at the
+    /// same time finds the old one or the new one: tests that share a `ServiceAccount` share its file.
     pub(super) fn write(&self, path: &Path, token: &str) -> Result<()> {
         let text = serde_json::to_vec_pretty(&self.kubeconfig(token)?)?;
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let written = options.open(path).and_then(|mut file| file.write_all(&text));
-        written.with_context(|| format!("could not write {}", path.display()))
+        // Only its owner may read what is made so.
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+            file.write_all(&text)?;
+            file.persist(path).map_err(|error| error.error)
+        };
+        write().map(drop).with_context(|| format!("could not write {}", path.display()))
     }
 
     pub(super) async fn client(&self, token: &str) -> Result<Client> {
