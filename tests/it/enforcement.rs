@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use plumbline_rig::controlplane::ControlPlane;
 use serde_json::{Value, json};
 
