@@ -214,8 +214,12 @@ async fn the_crds_are_those_of_the_repository_and_stay_unless_told_otherwise() {
 #[tokio::test]
 async fn notes_say_what_to_do_next_with_the_names_of_this_release() {
     let chart = release::chart().display().to_string();
+    // Helm prints them for a cluster alone.
+    let kubeconfig = cluster().await.admin_kubeconfig().display().to_string();
     let notes = async |helm: Helm, set: &str| {
-        let args = ["install", "audit", chart.as_str(), "--namespace", "security", "--dry-run=client", "--set", set];
+        let set = format!("crds.enabled=false,{set}");
+        let args = ["install", "audit", chart.as_str(), "--namespace", "security", "--set", &set];
+        let args = [&args[..], &["--dry-run=client", "--kubeconfig", &kubeconfig]].concat();
         let text = helm.run(&args).await.unwrap();
         text.split_once("NOTES:").unwrap().1.to_owned()
     };
