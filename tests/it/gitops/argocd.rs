@@ -203,7 +203,10 @@ async fn what_the_operator_writes_is_understood_and_the_actions_do_what_they_say
 
 async fn other_kinds_are_understood(world: &World) {
     let in_an_hour = jiff::Timestamp::now().saturating_add(jiff::SignedDuration::from_hours(1)).unwrap().to_string();
-    let object = |kind: &str, spec: Value| json!({"apiVersion": "plumbline.dev/v1alpha1", "kind": kind, "metadata": {"name": world.id}, "spec": spec});
+    let object = |kind: &str, spec: Value| {
+        let metadata = json!({"name": world.id});
+        json!({"apiVersion": "plumbline.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec})
+    };
     let spec = json!({"accounts": [world.id], "check": "MinimumPasswordLength", "resourcePattern": "*",
         "owner": "team-data", "reason": "the migration needs it", "expiresAt": in_an_hour});
     apply::<BaselineException>(&world.client, object("BaselineException", spec)).await;
