@@ -11,20 +11,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use plumbline::api::{AccountBaseline, AwsAccount, BaselineException};
+use plumbline::api::{AccountBaseline, AwsAccount};
 use plumbline_rig::aws_proxy::{Action, Answer, Generator, Matcher};
 use plumbline_rig::supervisor::{Program, Supervised};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{RULES, prometheus};
+use super::{RULES, exception_that_ends, prometheus};
 use crate::enforced::Enforced;
-use crate::support::{PATIENCE, World, apply, file};
+use crate::support::{PATIENCE, World, file};
 
 const PASSWORDS: &str = "{passwordPolicy: {minimumPasswordLength: 14}}";
 const STRICT: &str = "regions: [eu-west-1]\npasswordPolicy: {minimumPasswordLength: 14}";
@@ -131,11 +130,7 @@ async fn evaluated(state: &str, controls: &str) -> (World, String, Supervised) {
 async fn drifting() -> (World, Supervised) {
     let controls = "{mfa: {rootUser: {requireMfa: true}}}";
     let (world, _, operator) = evaluated("regions: [eu-west-1]", controls).await;
-    let end = Timestamp::now() + SignedDuration::from_hours(72);
-    let exception = json!({"apiVersion": "plumbline.dev/v1alpha1", "kind": "BaselineException",
-        "metadata": {"name": world.id}, "spec": {"accounts": [world.id], "check": "UserMfa", "resourcePattern": "*",
-        "reason": "a test", "owner": "a test", "expiresAt": end.to_string()}});
-    apply::<BaselineException>(&world.client, exception).await;
+    exception_that_ends(&world).await;
     (world, operator)
 }
 
