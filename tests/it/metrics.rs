@@ -116,11 +116,13 @@ async fn p15_metrics_say_what_status_says_and_name_nothing_of_aws() {
     let account_id = seeded.account_id.as_str();
     world.account(account_id, "").await;
     world.baseline(CONTROLS, ", interval: 90m").await;
+    let in_a_month = jiff::Timestamp::now().as_second() + 30 * 86_400;
+    let expires = jiff::Timestamp::from_second(in_a_month).unwrap();
     apply::<BaselineException>(
         &world.client,
         json!({"apiVersion": "plumbline.dev/v1alpha1", "kind": "BaselineException", "metadata": {"name": world.id},
-            "spec": {"accounts": [world.id], "check": "TlsRequired", "resource": "arn:aws:s3:::canary-*",
-                "reason": "canary-reason", "owner": "canary-owner", "expiresAt": "2027-06-01T00:00:00Z"}}),
+            "spec": {"accounts": [world.id], "check": "TlsRequired", "resourcePattern": "arn:aws:s3:::canary-*",
+                "reason": "canary-reason", "owner": "canary-owner", "expiresAt": expires.to_string()}}),
     )
     .await;
     let _operator = world.operator();
@@ -161,7 +163,6 @@ async fn p15_metrics_say_what_status_says_and_name_nothing_of_aws() {
     let evaluated = seen.sum("plumbline_baseline_last_evaluation_timestamp_seconds", &mine).unwrap();
     assert_eq!(evaluated, f64::from(u32::try_from(at).unwrap()));
     assert!(seen.sum("plumbline_account_last_verified_timestamp_seconds", &of_account) > Some(1.0e9));
-    let expires: jiff::Timestamp = "2027-06-01T00:00:00Z".parse().unwrap();
     let expires = f64::from(u32::try_from(expires.as_second()).unwrap());
     assert_eq!(seen.sum("plumbline_exception_expires_timestamp_seconds", &[("exception", &id)]), Some(expires));
 
