@@ -76,6 +76,8 @@ fn run(command: &str, name: &str, kubeconfig: &Path, path: &str) -> Output {
         .env_clear()
         .env("PATH", path)
         .env("KUBECONFIG", kubeconfig)
+        // kubectl keeps what it discovered in its home.
+        .env("HOME", kubeconfig.parent().unwrap())
         .envs(["ACCOUNT", "BASELINE", "EXCEPTION"].map(|variable| (variable, name)))
         .output()
         .unwrap()
@@ -84,7 +86,7 @@ fn run(command: &str, name: &str, kubeconfig: &Path, path: &str) -> Output {
 /// An account with a critical finding, one that could not be read, and one that is excepted; all evaluated.
 async fn evaluated() -> World {
     let world = World::new().await;
-    let seeded = world.seed("regions: [eu-west-1]\nusers: [{name: alice, password: true}]").await;
+    let seeded = world.seed("regions: [eu-west-1, us-east-1]\nusers: [{name: alice, password: true}]").await;
     let denied = Matcher::operation("iam", "GetAccountPasswordPolicy").account(&seeded.account_id);
     world.aws.proxy().rule(denied, Action::AccessDenied { message: None }, None);
     exception_that_ends(&world).await;
