@@ -49,7 +49,7 @@ fn account(text: &mut String, number: usize, replica: &str, before: &str, minute
 /// Two replicas: `a` leads for two hours, then `b` does.
 fn fleet() -> String {
     let mut text = format!(
-        "rule_files: [{}]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n",
+        "rule_files: [{}]\nevaluation_interval: 2m\ntests:\n  - interval: 1m\n    input_series:\n",
         file(RULES).display()
     );
     for (replica, first, last) in [("a", 1, 0), ("b", 0, 1)] {

@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use jiff::{SignedDuration, Timestamp};
-use plumbline::api::BaselineException;
 use plumbline_rig::aws_proxy::{Action, Matcher};
 use plumbline_rig::controlplane::tools;
 use serde_json::{Value, json};
 
-use super::{alerts, rules};
-use crate::support::{World, apply, cluster, file};
+use super::{alerts, exception_that_ends, rules};
+use crate::support::{World, cluster, file};
 
 const PAGES: &str = "docs/runbooks";
 
@@ -78,6 +76,8 @@ fn run(command: &str, name: &str, kubeconfig: &Path, path: &str) -> Output {
         .env_clear()
         .env("PATH", path)
         .env("KUBECONFIG", kubeconfig)
+        // kubectl keeps what it discovered in its home.
+        .env("HOME", kubeconfig.parent().unwrap())
         .envs(["ACCOUNT", "BASELINE", "EXCEPTION"].map(|variable| (variable, name)))
         .output()
         .unwrap()
@@ -86,14 +86,10 @@ fn run(command: &str, name: &str, kubeconfig: &Path, path: &str) -> Output {
 /// An account with a critical finding, one that could not be read, and one that is excepted; all evaluated.
 async fn evaluated() -> World {
     let world = World::new().await;
-    let seeded = world.seed("regions: [eu-west-1]\nusers: [{name: alice, password: true}]").await;
+    let seeded = world.seed("regions: [eu-west-1, us-east-1]\nusers: [{name: alice, password: true}]").await;
     let denied = Matcher::operation("iam", "GetAccountPasswordPolicy").account(&seeded.account_id);
     world.aws.proxy().rule(denied, Action::AccessDenied { message: None }, None);
-    let end = Timestamp::now() + SignedDuration::from_hours(72);
-    let exception = json!({"apiVersion": "plumbline.dev/v1alpha1", "kind": "BaselineException",
-        "metadata": {"name": world.id}, "spec": {"accounts": [world.id], "check": "UserMfa", "resourcePattern": "*",
-        "reason": "a test", "owner": "team-data", "expiresAt": end.to_string()}});
-    apply::<BaselineException>(&world.client, exception).await;
+    exception_that_ends(&world).await;
     world.account(&seeded.account_id, "").await;
     let controls = "{passwordPolicy: {minimumPasswordLength: 14}, mfa: {rootUser: {requireMfa: true}, \
                     users: {scope: ConsoleUsers}}}";
@@ -123,7 +119,8 @@ async fn the_commands_of_the_pages_work_and_show_what_they_promise() {
         }
     }
     assert!(ran >= 15, "{ran} commands");
-    for promised in ["RootUserMfa", "AccessDenied iam:GetAccountPasswordPolicy", "team-data: a test"] {
+    for promised in ["RootUserMfa", "AccessDenied iam:GetAccountPasswordPolicy", "team-data: The token is in the mail."]
+    {
         assert!(shown.contains(promised), "no command showed {promised}: {shown}");
     }
     let exempt = format!("{} {} UserMfa", world.id, world.id);

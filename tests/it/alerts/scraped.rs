@@ -11,23 +11,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use plumbline::api::{AccountBaseline, AwsAccount, BaselineException};
+use plumbline::api::{AccountBaseline, AwsAccount};
 use plumbline_rig::aws_proxy::{Action, Answer, Generator, Matcher};
 use plumbline_rig::supervisor::{Program, Supervised};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{RULES, prometheus};
+use super::{RULES, exception_that_ends, prometheus};
 use crate::enforced::Enforced;
-use crate::support::{PATIENCE, World, apply, file};
+use crate::support::{PATIENCE, World, file};
 
 const PASSWORDS: &str = "{passwordPolicy: {minimumPasswordLength: 14}}";
-const STRICT: &str = "regions: [eu-west-1]\npasswordPolicy: {minimumPasswordLength: 14}";
+const STRICT: &str = "regions: [eu-west-1, us-east-1]\npasswordPolicy: {minimumPasswordLength: 14}";
 
 /// A Prometheus with the rules, each scrape and each look at a rule a second after the last.
 struct Prometheus {
@@ -117,12 +116,14 @@ where
 }
 
 /// An account, a baseline and an operator that has evaluated it.
+///
+/// It may enforce, and so needs the Lease; no baseline asks for it.
 async fn evaluated(state: &str, controls: &str) -> (World, String, Supervised) {
     let world = World::new().await;
     let seeded = world.seed(state).await;
     world.account(&seeded.account_id, "").await;
     let baseline = world.baseline(controls, "").await;
-    let operator = world.start(world.kubeconfig(), &["--leader-elect"]);
+    let operator = world.start(world.kubeconfig(), &["--enforce"]);
     world.evaluated(baseline.metadata.generation.unwrap()).await;
     (world, seeded.account_id, operator)
 }
@@ -130,18 +131,14 @@ async fn evaluated(state: &str, controls: &str) -> (World, String, Supervised) {
 /// An account with a root user without MFA, and an exception that ends in three days.
 async fn drifting() -> (World, Supervised) {
     let controls = "{mfa: {rootUser: {requireMfa: true}}}";
-    let (world, _, operator) = evaluated("regions: [eu-west-1]", controls).await;
-    let end = Timestamp::now() + SignedDuration::from_hours(72);
-    let exception = json!({"apiVersion": "plumbline.dev/v1alpha1", "kind": "BaselineException",
-        "metadata": {"name": world.id}, "spec": {"accounts": [world.id], "check": "UserMfa", "resourcePattern": "*",
-        "reason": "a test", "owner": "a test", "expiresAt": end.to_string()}});
-    apply::<BaselineException>(&world.client, exception).await;
+    let (world, _, operator) = evaluated("regions: [eu-west-1, us-east-1]", controls).await;
+    exception_that_ends(&world).await;
     (world, operator)
 }
 
 /// An operator whose first change AWS accepts and does not make.
 async fn failing() -> (Enforced, Supervised) {
-    let state = "regions: [eu-west-1]\nbuckets:\n  - {name: plain-$ACCOUNT, region: eu-west-1}";
+    let state = "regions: [eu-west-1, us-east-1]\nbuckets:\n  - {name: plain-$ACCOUNT, region: eu-west-1}";
     let enforced = Enforced::of(state, "{s3Encryption: {forbidSseC: true}}", "").await;
     let ignored = Generator::Custom(Arc::new(|_| Some(Answer::new(200, "text/xml", ""))));
     let put = Matcher::operation("s3", "PutBucketEncryption").account(&enforced.seeded.account_id);
@@ -161,7 +158,7 @@ async fn leaderless() -> (World, Supervised) {
     let taken = json!({"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 3600}});
     leases.patch(&name, &PatchParams::default(), &Patch::Merge(&taken)).await.unwrap();
     let lines = log.lines().count();
-    let operator = world.start(world.kubeconfig(), &["--leader-elect"]);
+    let operator = world.start(world.kubeconfig(), &["--enforce"]);
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !world.log().lines().skip(lines).any(|line| line.contains("what=\"metrics\"")) {
         assert!(tokio::time::Instant::now() < deadline, "{}", world.log());
