@@ -1,6 +1,8 @@
 //! What of the documentation is made from the program: each page is held against what would be written now. Write them
 //! anew with `make docs`.
 
+mod docs;
+
 use crate::support::file;
 
 /// Fails where a file of the repository is not this text; with `PLUMBLINE_WRITE` set, writes it.

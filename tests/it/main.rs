@@ -19,6 +19,7 @@ mod calls;
 mod conformance;
 mod crash;
 mod crds;
+mod docs;
 mod edge_cases;
 mod enforced;
 mod enforcement;
