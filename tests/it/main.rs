@@ -29,6 +29,7 @@ mod generated;
 mod layout;
 mod least_privilege;
 mod lockout;
+mod onboarding;
 mod operator;
 mod promises;
 mod robustness;

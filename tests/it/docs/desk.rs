@@ -63,6 +63,9 @@ impl Desk {
         let node = Node { cluster: Arc::clone(&cluster), environment, log };
         let mut desk =
             Self { aws, cluster, dir, awscli: awscli().await, _operator: None, _kubelet: node.watch().await };
+        if !file(CHART).exists() {
+            desk.install_without_chart().await;
+        }
         if begins == Begins::Installed {
             desk.install().await;
         }
@@ -72,27 +75,26 @@ impl Desk {
     /// Everything that docs/install.md and docs/onboarding.md come to.
     async fn install(&mut self) {
         if file(CHART).exists() {
-            self.run_text(
-                "helm install plumbline charts/plumbline --namespace plumbline-system --create-namespace \
-                           --set enforcement.enabled=true",
-            )
-            .await;
-        } else {
-            prepare(&self.cluster, &manifests(&file("crds")).unwrap()).await;
-            let kubeconfig = self.cluster.service_account_kubeconfig("plumbline-system", "plumbline").await.unwrap();
-            let program = Program::new(PLUMBLINE, self.dir.path().join("operator.log")).clear_env();
-            let ports = ["--metrics-bind-address", "127.0.0.1:0", "--health-probe-bind-address", "127.0.0.1:0"];
-            let program =
-                program.args(["controller", "--enforce", "--lease-namespace", "plumbline-system"]).args(ports);
-            let environment = self.aws.environment(OPERATORS_ACCOUNT).into_iter();
-            let program = environment.fold(program, |program, (name, value)| program.env(name, value));
-            self._operator = Some(program.env("KUBECONFIG", kubeconfig).start().unwrap());
+            let install = "helm install plumbline charts/plumbline --namespace plumbline-system --create-namespace";
+            self.run_text(&format!("{install} --set enforcement.enabled=true")).await;
         }
         self.run_text(
             "kubectl apply -f examples/\n\
-                       kubectl wait accountbaselines --all --for=condition=Ready --timeout=180s",
+             kubectl wait accountbaselines --all --for=condition=Ready --timeout=180s",
         )
         .await;
+    }
+
+    /// What a page's commands would install, where the chart is not there for them.
+    async fn install_without_chart(&mut self) {
+        prepare(&self.cluster, &manifests(&file("crds")).unwrap()).await;
+        let kubeconfig = self.cluster.service_account_kubeconfig("plumbline-system", "plumbline").await.unwrap();
+        let program = Program::new(PLUMBLINE, self.dir.path().join("operator.log")).clear_env();
+        let ports = ["--metrics-bind-address", "127.0.0.1:0", "--health-probe-bind-address", "127.0.0.1:0"];
+        let program = program.args(["controller", "--enforce", "--lease-namespace", "plumbline-system"]).args(ports);
+        let environment = self.aws.environment(OPERATORS_ACCOUNT).into_iter();
+        let program = environment.fold(program, |program, (name, value)| program.env(name, value));
+        self._operator = Some(program.env("KUBECONFIG", kubeconfig).start().unwrap());
     }
 
     /// Runs a page's commands as one shell would, and says which line was the last.
@@ -143,9 +145,13 @@ impl Desk {
 
 const CHART: &str = "charts/plumbline";
 
+/// What only works where the chart is.
+const BY_CHART: [&str; 4] = [CHART, "helm ", "deployment/plumbline", "plumbline.yaml"];
+
 /// Whether a block is run here: it has no reason not to be, and what it needs is in the repository.
 pub(super) fn is_run(block: &Block) -> bool {
-    block.not_run.is_none() && (file(CHART).exists() || !block.text.contains(CHART))
+    let needs_chart = || BY_CHART.iter().any(|words| block.text.contains(words));
+    block.not_run.is_none() && (file(CHART).exists() || !needs_chart())
 }
 
 /// The commands, which end well where they end as the page says.
