@@ -1,5 +1,5 @@
-//! Where a reader of the documentation sits: a cluster of one's own, two AWS accounts, a checkout, and the programs that
-//! the pages use. Does IO.
+//! Where a reader of the documentation sits: a cluster of one's own, two AWS accounts, a checkout, and the programs
+//! that the pages use. Does IO.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -32,6 +32,8 @@ const OPERATORS_ACCOUNT: &str = "111111111111";
 pub(super) enum Begins {
     /// A cluster with nothing of Plumbline, accounts with nothing of Plumbline.
     WithNothing,
+    /// The operator, and accounts that do not know of it.
+    WithOperator,
     /// The operator with `--enforce`, roles in both accounts, `examples/` applied and evaluated.
     Installed,
 }
@@ -66,23 +68,27 @@ impl Desk {
         if !file(CHART).exists() {
             desk.install_without_chart().await;
         }
-        if begins == Begins::Installed {
+        if begins != Begins::WithNothing {
             desk.install().await;
+        }
+        if begins == Begins::Installed {
+            desk.declare().await;
         }
         desk
     }
 
-    /// Everything that docs/install.md and docs/onboarding.md come to.
-    async fn install(&mut self) {
+    /// What docs/install.md comes to.
+    async fn install(&self) {
         if file(CHART).exists() {
             let install = "helm install plumbline charts/plumbline --namespace plumbline-system --create-namespace";
             self.run_text(&format!("{install} --set enforcement.enabled=true")).await;
         }
-        self.run_text(
-            "kubectl apply -f examples/\n\
-             kubectl wait accountbaselines --all --for=condition=Ready --timeout=180s",
-        )
-        .await;
+    }
+
+    /// What docs/onboarding.md comes to.
+    async fn declare(&self) {
+        let wait = "kubectl wait accountbaselines --all --for=condition=Ready --timeout=180s";
+        self.run_text(&format!("kubectl apply -f examples/\n{wait}")).await;
     }
 
     /// What a page's commands would install, where the chart is not there for them.
@@ -160,8 +166,8 @@ fn commands(block: &Block) -> String {
     if *exits == 0 { text.clone() } else { format!("{{\n{text}\n}} || [ $? = {exits} ]") }
 }
 
-/// Makes an account. Its roles are what a page that begins with nothing is to make: there the proxy, which judges who may
-/// assume a role by what it was told, knows them, and IAM has none.
+/// Makes an account. Its roles are what a page is to make, unless everything is installed: IAM has none then. The
+/// proxy, which judges who may assume a role by what it was told, knows them from the beginning.
 async fn seed(aws: &AwsRig, path: &str, begins: Begins) {
     let yaml = std::fs::read_to_string(file(path)).unwrap();
     let without = |yaml: &str| yaml.lines().filter(|line| !line.starts_with("roles:")).collect::<Vec<_>>().join("\n");

@@ -16,8 +16,8 @@ const WIDTH: usize = 116;
 const HEAD: &str = "<!-- Made from crds/ by `make docs`: do not edit. -->\n\n# The kinds\n\n\
 All kinds belong to the group `plumbline.dev`, version `v1alpha1`, and are cluster-scoped: an AWS account belongs to\n\
 whoever administers the cluster. `kubectl explain` prints the same text.\n\n\
-A field that is left out, and a boolean that is false, asks for nothing. A rule in *italics* is what the API server, and\n\
-`plumbline validate`, answer to whoever breaks it. What the conditions in status mean stands in\n\
+A field that is left out, and a boolean that is false, asks for nothing. A rule in *italics* is what the API server,\n\
+and `plumbline validate`, answer to whoever breaks it. What the conditions in status mean stands in\n\
 [troubleshooting.md](troubleshooting.md).\n";
 
 fn printed(args: &[&str]) -> String {

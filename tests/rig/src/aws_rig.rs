@@ -43,7 +43,7 @@ impl AwsRig {
         .context("the start of the AWS rig panicked")?
     }
 
-    /// A proxy in front of an emulator that nobody else uses: for accounts whose ids are given, as in the documentation.
+    /// A proxy in front of an emulator that nobody else uses: for accounts whose ids are given, as the documentation's.
     ///
     /// # Errors
     /// As [`AwsRig::start`].
