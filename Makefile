@@ -23,10 +23,11 @@ lint: ## Format and clippy, warnings as errors.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 
-rig: ## What the tests run on: etcd, kube-apiserver, kubectl, the AWS emulators. Minutes once a machine, then nothing.
+rig: ## What the tests run on: etcd, kube-apiserver, kubectl, AWS's emulators and CLI. Minutes once, then nothing.
 	@tests/controlplane/build >/dev/null
 	@tests/controlplane/tools >/dev/null
 	@tests/aws/install >/dev/null
+	@tests/awscli/install >/dev/null
 	@tests/ministack/install >/dev/null
 
 crds: ## Writes crds/ anew from the types.

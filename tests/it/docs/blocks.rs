@@ -39,10 +39,19 @@ fn parse(text: &str) -> Result<Vec<Block>, String> {
             inside.push(line.get(indent..).unwrap_or_else(|| line.trim_start()));
         }
         if let Some((not_run, exits)) = fence(info).map_err(|error| format!("line {number}: {error}"))? {
-            found.push(Block { line: number + 1, text: inside.join("\n"), not_run, exits });
+            let text = inside.join("\n");
+            if exits != 0 && commands(&text) != 1 {
+                return Err(format!("line {number}: how one of several commands ends says nothing of the others"));
+            }
+            found.push(Block { line: number + 1, text, not_run, exits });
         }
     }
     Ok(found)
+}
+
+/// How many commands a text has that begin a line.
+fn commands(text: &str) -> usize {
+    text.replace("\\\n", " ").lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).count()
 }
 
 /// Of a fence's info string: nothing where it holds no commands, else why they are not run, if so, and how they end.
@@ -79,6 +88,7 @@ fn commands_are_found_and_reasons_demanded() {
         ("```console\n$ ls\n```\n", "does not say"),
         ("```sh not-run=\"\"\nls\n```\n", "is no reason"),
         ("```sh skip\nls\n```\n", "is no reason"),
+        ("```sh exits=\"2\"\nls\nls\n```\n", "one of several"),
     ] {
         let error = parse(bad).unwrap_err();
         assert!(error.contains(says), "{bad}: {error}");
