@@ -28,6 +28,7 @@ rig: ## What the tests run on: control plane, kubectl, Helm, Flux, AWS emulators
 	@tests/controlplane/tools >/dev/null
 	@tests/gitops/build >/dev/null
 	@tests/aws/install >/dev/null
+	@tests/awscli/install >/dev/null
 	@tests/ministack/install >/dev/null
 	@tests/prometheus/install >/dev/null
 

@@ -91,8 +91,9 @@ fn every_good_manifest_passes_and_each_bad_row_has_a_name_of_its_own() {
 #[test]
 fn the_examples_pass_without_a_warning() {
     let output = validate(&repository().join("examples"));
-    // The example of an exception ends one day, and may be read after it.
-    let said: Vec<_> = text(&output.stderr).lines().filter(|line| !line.contains("spec.expiresAt: it ended")).collect();
+    // The example of an exception ends one day, and may be read after it. Beside manifests there are templates.
+    let expected = |line: &str| line.contains("spec.expiresAt: it ended") || line.starts_with("note: left out");
+    let said: Vec<_> = text(&output.stderr).lines().filter(|line| !expected(line)).collect();
     assert_eq!((said, output.status.code()), (Vec::new(), Some(0)));
     assert!(text(&output.stdout).starts_with("valid: "));
 }

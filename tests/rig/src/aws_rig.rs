@@ -11,10 +11,12 @@ use crate::seed::{self, Seeded};
 /// The emulator that all tests of this process share; it ends with the process.
 static SHARED: OnceLock<Result<Moto, String>> = OnceLock::new();
 
-/// A proxy in front of the shared emulator.
+/// A proxy in front of an emulator: the shared one, unless it is asked for one of its own.
 #[derive(Debug)]
 pub struct AwsRig {
     proxy: AwsProxy,
+    // Ends with the rig.
+    _own: Option<Moto>,
 }
 
 impl AwsRig {
@@ -35,7 +37,20 @@ impl AwsRig {
         tokio::task::spawn_blocking(move || {
             let moto = SHARED.get_or_init(|| Moto::start().map_err(|error| format!("{error:#}")));
             let moto = moto.as_ref().map_err(|error| anyhow!("{error}"))?;
-            Ok(Self { proxy: AwsProxy::start(moto.url(), options)? })
+            Ok(Self { proxy: AwsProxy::start(moto.url(), options)?, _own: None })
+        })
+        .await
+        .context("the start of the AWS rig panicked")?
+    }
+
+    /// A proxy in front of an emulator that nobody else uses: for accounts whose ids are given, as the documentation's.
+    ///
+    /// # Errors
+    /// As [`AwsRig::start`].
+    pub async fn own() -> anyhow::Result<Self> {
+        tokio::task::spawn_blocking(|| {
+            let moto = Moto::start()?;
+            Ok(Self { proxy: AwsProxy::start(moto.url(), ProxyOptions::default())?, _own: Some(moto) })
         })
         .await
         .context("the start of the AWS rig panicked")?
