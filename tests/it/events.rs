@@ -32,9 +32,14 @@ async fn reasons(world: &World, kind: &str) -> Vec<String> {
 
 /// Waits until the baseline has this many Events.
 async fn told(world: &World, count: usize) -> Vec<String> {
+    told_of(world, "AccountBaseline", count).await
+}
+
+/// Waits until an object of this kind has this many Events.
+async fn told_of(world: &World, kind: &str, count: usize) -> Vec<String> {
     let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
     loop {
-        let reasons = reasons(world, "AccountBaseline").await;
+        let reasons = reasons(world, kind).await;
         if reasons.len() >= count {
             return reasons;
         }
@@ -72,7 +77,7 @@ async fn a_steady_state_and_a_restart_publish_nothing_and_each_transition_publis
     let (_, weight, note) = events(&world, "AccountBaseline").await.remove(0);
     assert_eq!(weight, "Warning");
     assert!(note.contains("MinimumPasswordLength") && note.contains("desired 14, observed 8"), "{note}");
-    assert_eq!(reasons(&world, "AwsAccount").await, ["AccountReachable"]);
+    assert_eq!(told_of(&world, "AwsAccount", 1).await, ["AccountReachable"]);
 
     let published =
         |kube: &KubeProxy| kube.calls().iter().filter(|call| call.mutating && call.resource == "events").count();
