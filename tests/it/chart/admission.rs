@@ -11,7 +11,7 @@ use super::{kubectl, said};
 use crate::bad_manifests::good;
 use crate::support::apply;
 
-/// Binds ClusterRoles to a user.
+/// Binds `ClusterRoles` to a user.
 async fn bind(client: &Client, user: &str, roles: &[&str]) {
     for role in roles {
         let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",

@@ -17,7 +17,7 @@ fn comments(text: &str) -> Vec<(String, String)> {
     for line in text.lines() {
         let trimmed = line.trim_start();
         if let Some(begun) = trimmed.strip_prefix("# -- ") {
-            comment = begun.to_owned();
+            begun.clone_into(&mut comment);
         } else if let (Some(more), false) = (trimmed.strip_prefix("# "), comment.is_empty()) {
             comment = format!("{comment} {more}");
         } else if let Some((key, _)) = trimmed.split_once(':') {
@@ -44,7 +44,8 @@ fn the_readme_has_every_value_with_its_default_and_its_comment() {
     let mut table = "| Value | Default | Meaning |\n| --- | --- | --- |".to_owned();
     for (path, comment) in &comments {
         let default = at(&values, path).unwrap_or_else(|| panic!("{path} is no value"));
-        table.push_str(&format!("\n| `{path}` | `{default}` | {} |", comment.replace('|', "\\|")));
+        let row = format!("\n| `{path}` | `{default}` | {} |", comment.replace('|', "\\|"));
+        table.push_str(&row);
     }
     let mut bare = Vec::new();
     leaves("", &values, &mut |path| {
