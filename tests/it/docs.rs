@@ -48,7 +48,7 @@ fn below(folder: &str, found: &mut Vec<String>) {
         let path = format!("{folder}/{}", entry.file_name().display());
         if entry.path().is_dir() {
             below(&path, found);
-        } else if path.ends_with(".md") {
+        } else if entry.path().extension().is_some_and(|extension| extension == "md") {
             found.push(path);
         }
     }

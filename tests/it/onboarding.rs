@@ -1,5 +1,5 @@
-//! The roles that `examples/onboarding` makes: the template on an emulator of CloudFormation, the module as far as it
-//! can be read without a provider.
+//! The roles that `examples/onboarding` makes: the template's on an emulator, the module's as far as they can be read
+//! without a provider.
 
 use std::process::Command;
 

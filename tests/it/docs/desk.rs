@@ -45,7 +45,8 @@ pub(super) struct Desk {
     dir: tempfile::TempDir,
     /// `bin` of the AWS command line.
     awscli: PathBuf,
-    _operator: Option<Supervised>,
+    /// What runs beside the kubelet.
+    processes: Vec<Supervised>,
     _kubelet: Kubelet,
 }
 
@@ -64,7 +65,7 @@ impl Desk {
         environment.push(("PLUMBLINE_LOG", "info,plumbline=debug".to_owned()));
         let node = Node { cluster: Arc::clone(&cluster), environment, log };
         let mut desk =
-            Self { aws, cluster, dir, awscli: awscli().await, _operator: None, _kubelet: node.watch().await };
+            Self { aws, cluster, dir, awscli: awscli().await, processes: Vec::new(), _kubelet: node.watch().await };
         if !file(CHART).exists() {
             desk.install_without_chart().await;
         }
@@ -100,12 +101,12 @@ impl Desk {
         let program = program.args(["controller", "--enforce", "--lease-namespace", "plumbline-system"]).args(ports);
         let environment = self.aws.environment(OPERATORS_ACCOUNT).into_iter();
         let program = environment.fold(program, |program, (name, value)| program.env(name, value));
-        self._operator = Some(program.env("KUBECONFIG", kubeconfig).start().unwrap());
+        self.processes.push(program.env("KUBECONFIG", kubeconfig).start().unwrap());
     }
 
     /// Runs a page's commands as one shell would, and says which line was the last.
     pub(super) async fn run(&self, page: &str) {
-        let run: Vec<Block> = blocks(&file(page)).into_iter().filter(|block| is_run(block)).collect();
+        let run: Vec<Block> = blocks(&file(page)).into_iter().filter(is_run).collect();
         let script = |block: &Block| format!("printf '\\n--- {page}:{}\\n' >&2\n{}\n", block.line, commands(block));
         self.run_text(&run.iter().map(script).collect::<String>()).await;
     }
@@ -179,7 +180,7 @@ async fn seed(aws: &AwsRig, path: &str, begins: Begins) {
     let role =
         |name: &str| plumbline_rig::aws_proxy::Role { name: name.to_owned(), external_id: Some("0f6c9a".to_owned()) };
     aws.proxy().change(&seeded.account_id, |account| {
-        account.roles = ["PlumblineAudit", "PlumblineEnforce"].map(role).to_vec()
+        account.roles = ["PlumblineAudit", "PlumblineEnforce"].map(role).to_vec();
     });
 }
 

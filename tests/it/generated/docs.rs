@@ -248,12 +248,12 @@ fn the_policies_of_the_terraform_module_are_the_printed_ones() {
     }
 }
 
-/// The template, with the functions of CloudFormation as `{"Fn": ...}`.
 #[test]
 fn the_policies_of_the_cloudformation_template_are_the_printed_ones() {
     for policy in ["audit", "enforce"] {
         let printed = printed(&["iam-policy", policy, "-o", "yaml"]);
-        let indented: String = printed.lines().map(|line| format!("            {line}\n")).collect();
+        let indent = " ".repeat(12);
+        let indented: String = printed.lines().flat_map(|line| [indent.as_str(), line, "\n"]).collect();
         let path = "examples/onboarding/cloudformation.yaml";
         let template = std::fs::read_to_string(file(path)).unwrap();
         let (begin, end) = (format!("# {policy}: begin\n"), format!("            # {policy}: end"));
