@@ -70,8 +70,8 @@ pub fn init(args: &TelemetryArgs, default: &str, traced: bool) -> Result<Telemet
         LogFormat::Json => lines.with_ansi(false).fmt_fields(JsonFields::new()).event_format(Flat).boxed(),
     };
     let asked = if traced { Traces::from_env() } else { Ok(None) };
-    let (traces, failure) = asked.map_or_else(|error| (None, Some(error)), |traces| (traces, None));
-    let spans = traces.as_ref().map(|traces| {
+    let (exported, failure) = asked.map_or_else(|error| (None, Some(error)), |traces| (traces, None));
+    let spans = exported.as_ref().map(|traces| {
         // Of our own code alone: what carries the traces has spans too, which would be carried by spans, and so on.
         let own = Targets::new().with_target("plumbline", LevelFilter::INFO);
         let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer());
@@ -83,7 +83,7 @@ pub fn init(args: &TelemetryArgs, default: &str, traced: bool) -> Result<Telemet
         let source = std::error::Error::source(&error).map(ToString::to_string);
         warn!(%error, source, "there are no traces");
     }
-    Ok(Telemetry { traces })
+    Ok(Telemetry { traces: exported })
 }
 
 impl Telemetry {

@@ -113,7 +113,7 @@ impl Account {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let request = attempt::of(operation, &self.id, request);
+        let request = attempt::of(operation, &self.id, Box::pin(request));
         let Ok(answer) = tokio::time::timeout_at(self.deadline, request).await else {
             return Err(deadline_exceeded(operation, region).into());
         };

@@ -54,7 +54,9 @@ impl Telling {
                 self.tell(&code.unwrap_or_else(|| format!("HTTP{}", status.as_u16())), throttled);
             }
             Err(error) if error.is_timeout() => self.tell("Timeout", false),
-            Err(error) if layers(error).any(|layer| layer.is::<TransportError>()) => self.tell("Malformed", false),
+            Err(error) if layers(error).any(<dyn std::error::Error>::is::<TransportError>) => {
+                self.tell("Malformed", false)
+            }
             Err(_) => self.tell("NoAnswer", false),
         }
     }

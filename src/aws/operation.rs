@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::baseline::change::WriteOperation;
 
+#[expect(clippy::enum_variant_names, reason = "Service Quotas is the name of a service of AWS")]
 /// The services, each with clients and a rate of its own; changes of EC2 have another one than its reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Service {

@@ -78,7 +78,7 @@ impl Writer {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let OneAttempt { operation, region, once, .. } = once;
-        let request = attempt::of(Operation::of(*operation), &self.account.id, request);
+        let request = attempt::of(Operation::of(*operation), &self.account.id, Box::pin(request));
         let answer = tokio::time::timeout(self.account.edge.settings.change_timeout, request).await;
         let meaning = match answer {
             Ok(Ok(_)) => Attempt::Made,
