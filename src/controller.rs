@@ -162,7 +162,7 @@ impl Process {
         let ending = async {
             stop.cancelled().await;
             self.readiness.missing("process", "is ending");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let work = async {
             if kinds::come(served, stop).await {

@@ -1,4 +1,4 @@
-//! From what the operator does to `/metrics` in the OpenMetrics text format. IO: `/proc`, for the process's own.
+//! From what the operator does to `/metrics` in the `OpenMetrics` text format. IO: `/proc`, for the process's own.
 //!
 //! A label is a name that somebody declared (an object's name, an account id) or a word of a closed list: never an ARN,
 //! an id of a resource, or the text of an error. [`TABLE`] has every metric; nothing else is written.
@@ -79,7 +79,7 @@ impl Metrics {
         Ok(text)
     }
 
-    /// The same in Prometheus' older text format, for scrapers that do not read OpenMetrics.
+    /// The same in Prometheus' older text format, for scrapers that do not read `OpenMetrics`.
     ///
     /// # Errors
     ///

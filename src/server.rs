@@ -198,7 +198,7 @@ async fn scrape(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> impl
     }
 }
 
-/// Whether a scraper reads plain text and does not say that it reads OpenMetrics.
+/// Whether a scraper reads plain text and does not say that it reads `OpenMetrics`.
 fn wants_classic(accept: &str) -> bool {
     accept.contains("text/plain") && !accept.contains("application/openmetrics-text")
 }

@@ -55,7 +55,7 @@ impl Telling {
             }
             Err(error) if error.is_timeout() => self.tell("Timeout", false),
             Err(error) if layers(error).any(<dyn std::error::Error>::is::<TransportError>) => {
-                self.tell("Malformed", false)
+                self.tell("Malformed", false);
             }
             Err(_) => self.tell("NoAnswer", false),
         }

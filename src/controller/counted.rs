@@ -18,11 +18,14 @@ pub(super) fn client(config: kube::Config, metrics: &Arc<Metrics>) -> Result<Cli
     Ok(ClientBuilder::try_from(config)?.with_layer(&CountRequests::new(metrics.clone(), &host)).build())
 }
 
+/// A pass that is under way.
+type UnderWay = Pin<Box<dyn Future<Output = Result<Action, WriteError>> + Send>>;
+
 /// The same passes, each of them counted, whether it finds anything due or not.
 pub(super) fn passes<K, F>(
     controller: PassesOf,
     mut reconcile: impl FnMut(Arc<K>, Arc<Context>) -> F,
-) -> impl FnMut(Arc<K>, Arc<Context>) -> Pin<Box<dyn Future<Output = Result<Action, WriteError>> + Send>>
+) -> impl FnMut(Arc<K>, Arc<Context>) -> UnderWay
 where
     F: Future<Output = Result<Action, WriteError>> + Send + 'static,
 {

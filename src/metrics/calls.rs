@@ -29,7 +29,7 @@ const CALL_BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 /// All requests of this process.
 pub(super) struct Calls {
-    calls: Counts,
+    attempts: Counts,
     throttled: Counts,
     assume_role_failures: Counts,
     times: [Histogram; SERVICES.len()],
@@ -39,7 +39,7 @@ pub(super) struct Calls {
 impl Calls {
     pub(super) fn new() -> Self {
         Self {
-            calls: Counts::new(CALLS),
+            attempts: Counts::new(CALLS),
             throttled: Counts::new(THROTTLED),
             assume_role_failures: Counts::new(ASSUME_ROLE_FAILURES),
             times: std::array::from_fn(|_| Histogram::new(CALL_BUCKETS)),
@@ -54,7 +54,7 @@ impl Calls {
     }
 
     pub(super) fn write(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        self.calls.write(encoder)?;
+        self.attempts.write(encoder)?;
         self.throttled.write(encoder)?;
         self.assume_role_failures.write(encoder)?;
         histograms(encoder, &CALL_TIME, SERVICES.into_iter().zip(&self.times))
@@ -74,7 +74,7 @@ impl Calls {
 impl CallRecorder for Metrics {
     fn attempted(&self, attempt: &Attempt<'_>) {
         let calls = &self.state.calls;
-        calls.calls.add(&[attempt.service, attempt.operation, calls.code(attempt.code)]);
+        calls.attempts.add(&[attempt.service, attempt.operation, calls.code(attempt.code)]);
         if attempt.throttled {
             calls.throttled.add(&[attempt.account_id, attempt.service]);
         }

@@ -59,7 +59,7 @@ impl Metric {
         Self { name, kind, labels, help }
     }
 
-    /// The name of the family: OpenMetrics has the suffixes of counters and infos at the samples alone.
+    /// The name of the family: `OpenMetrics` has the suffixes of counters and infos at the samples alone.
     #[must_use]
     pub fn family(&self) -> &'static str {
         let suffix = match self.kind {
@@ -119,13 +119,13 @@ table! {
         "Findings of the last complete evaluation; what there is none of has no series";
     CHANGES: Counter "plumbline_changes_total" ["account", "control", "operation", "outcome"]
         "Changes to AWS that came to an end, each with a ChangeRecord";
-    CALLS: Counter "plumbline_aws_calls_total" ["service", "operation", "code"]
+    CALLS: Counter "plumbline_aws_calls_total" ["aws_service", "operation", "code"]
         "Requests to AWS, retries too, by AWS's error code, OK where there was none";
-    THROTTLED: Counter "plumbline_aws_throttled_total" ["account_id", "service"]
+    THROTTLED: Counter "plumbline_aws_throttled_total" ["account_id", "aws_service"]
         "Requests to AWS that it refused for being too many, those that were then retried too";
     ASSUME_ROLE_FAILURES: Counter "plumbline_assume_role_failures_total" ["account_id"]
         "Roles that could not be assumed, after all retries";
-    CALL_TIME: Histogram "plumbline_aws_call_duration_seconds" ["service"]
+    CALL_TIME: Histogram "plumbline_aws_call_duration_seconds" ["aws_service"]
         "From sending a request to AWS to the end of its answer, without waiting for one's turn";
     CPU: Counter "process_cpu_seconds_total" [] "User and system time that the process used";
     MEMORY: Gauge "process_resident_memory_bytes" [] "Memory of the process that is resident";

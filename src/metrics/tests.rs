@@ -32,7 +32,7 @@ fn account(name: &str) -> AwsAccount {
     let mut account = AwsAccount::new(name, spec);
     let conditions = vec![condition("Ready")];
     let last_verified_at = Some(Timestamp::UNIX_EPOCH);
-    account.status = Some(crate::api::AwsAccountStatus { conditions, last_verified_at, ..Default::default() });
+    account.status = Some(crate::api::AwsAccountStatus { last_verified_at, conditions, ..Default::default() });
     account
 }
 
@@ -97,8 +97,11 @@ fn filled() -> (Arc<Metrics>, Arc<Stage>, Showing) {
     (metrics, stage, showing)
 }
 
-/// The samples of a text: name, labels, value.
-fn samples(text: &str) -> Vec<(String, Vec<(String, String)>, String)> {
+/// Name, labels, value.
+type Sample = (String, Vec<(String, String)>, String);
+
+/// The samples of a text.
+fn samples(text: &str) -> Vec<Sample> {
     let sample = |line: &str| {
         let (series, value) = line.rsplit_once(' ').unwrap();
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));

@@ -20,7 +20,7 @@ pub struct LeaseSettings {
         require_equals = true, default_value_t = false, default_missing_value = "true",
         value_parser = BoolishValueParser::new())]
     pub leader_elect: bool,
-    /// The namespace of the Lease [default: the pod's, which POD_NAMESPACE names]
+    /// The namespace of the Lease [default: the pod's, which `POD_NAMESPACE` names]
     #[arg(long, env = "PLUMBLINE_LEASE_NAMESPACE", value_name = "NAMESPACE")]
     pub lease_namespace: Option<String>,
     /// The name of the Lease; a hash of the selector is added where there is one

@@ -1,4 +1,4 @@
-//! The dashboard: every query in it is PromQL over metrics that there are, and nothing in it belongs to one Grafana.
+//! The dashboard: every query in it is a query over metrics that there are, and nothing in it belongs to one Grafana.
 
 use std::collections::BTreeSet;
 

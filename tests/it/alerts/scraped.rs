@@ -35,7 +35,7 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    async fn scraping(targets: &BTreeMap<&str, String>, folder: &Path) -> Self {
+    fn scraping(targets: &BTreeMap<&str, String>, folder: &Path) -> Self {
         std::fs::write(folder.join("rules.yaml"), hurried(&std::fs::read_to_string(file(RULES)).unwrap())).unwrap();
         let mut config = "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yaml]\n\
                           scrape_configs:\n  - job_name: plumbline\n    static_configs:\n"
@@ -242,7 +242,7 @@ async fn alerts_fire_on_the_faults_that_they_are_for_and_on_no_others() {
     ] {
         targets.insert(cluster, world.served("metrics").await);
     }
-    let prometheus = Prometheus::scraping(&targets, folder.path()).await;
+    let prometheus = Prometheus::scraping(&targets, folder.path());
 
     // What is wrong from the beginning alerts; what is not, does not.
     let standing: [(&str, &[&str]); 6] = [

@@ -6,13 +6,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use plumbline_rig::aws_rig::AwsRig;
-use plumbline_rig::controlplane::{ControlPlane, manifests, tools};
-use plumbline_rig::supervisor::{Program, Supervised};
+use plumbline_rig::controlplane::{ControlPlane, tools};
 use tokio::process::Command;
 
 use super::blocks::{Block, blocks};
 use super::release::{Kubelet, Node};
-use crate::support::{PATIENCE, PLUMBLINE, file, prepare};
+use crate::support::{PATIENCE, PLUMBLINE, file};
 
 /// The accounts of the examples, as the demo has them.
 const ACCOUNTS: [&str; 2] = ["tests/demo/payments-prod.yaml", "tests/demo/analytics-dev.yaml"];
@@ -45,8 +44,6 @@ pub(super) struct Desk {
     dir: tempfile::TempDir,
     /// `bin` of the AWS command line.
     awscli: PathBuf,
-    /// What runs beside the kubelet.
-    processes: Vec<Supervised>,
     _kubelet: Kubelet,
 }
 
@@ -60,15 +57,10 @@ impl Desk {
         let dir = tempfile::tempdir().unwrap();
         checkout(dir.path());
         credentials(&aws, dir.path());
-        let log = dir.path().join("operator.log");
         let mut environment = aws.environment(OPERATORS_ACCOUNT);
         environment.push(("PLUMBLINE_LOG", "info,plumbline=debug".to_owned()));
-        let node = Node { cluster: Arc::clone(&cluster), environment, log };
-        let mut desk =
-            Self { aws, cluster, dir, awscli: awscli().await, processes: Vec::new(), _kubelet: node.watch().await };
-        if !file(CHART).exists() {
-            desk.install_without_chart().await;
-        }
+        let node = Node { cluster: Arc::clone(&cluster), environment, dir: dir.path().to_owned() };
+        let desk = Self { aws, cluster, dir, awscli: awscli().await, _kubelet: node.watch().await };
         if begins != Begins::WithNothing {
             desk.install().await;
         }
@@ -80,28 +72,14 @@ impl Desk {
 
     /// What docs/install.md comes to.
     async fn install(&self) {
-        if file(CHART).exists() {
-            let install = "helm install plumbline charts/plumbline --namespace plumbline-system --create-namespace";
-            self.run_text(&format!("{install} --set enforcement.enabled=true")).await;
-        }
+        let install = "helm install plumbline charts/plumbline --namespace plumbline-system --create-namespace";
+        self.run_text(&format!("{install} --set enforcement.enabled=true")).await;
     }
 
     /// What docs/onboarding.md comes to.
     async fn declare(&self) {
         let wait = "kubectl wait accountbaselines --all --for=condition=Ready --timeout=180s";
         self.run_text(&format!("kubectl apply -f examples/\n{wait}")).await;
-    }
-
-    /// What a page's commands would install, where the chart is not there for them.
-    async fn install_without_chart(&mut self) {
-        prepare(&self.cluster, &manifests(&file("crds")).unwrap()).await;
-        let kubeconfig = self.cluster.service_account_kubeconfig("plumbline-system", "plumbline").await.unwrap();
-        let program = Program::new(PLUMBLINE, self.dir.path().join("operator.log")).clear_env();
-        let ports = ["--metrics-bind-address", "127.0.0.1:0", "--health-probe-bind-address", "127.0.0.1:0"];
-        let program = program.args(["controller", "--enforce", "--lease-namespace", "plumbline-system"]).args(ports);
-        let environment = self.aws.environment(OPERATORS_ACCOUNT).into_iter();
-        let program = environment.fold(program, |program, (name, value)| program.env(name, value));
-        self.processes.push(program.env("KUBECONFIG", kubeconfig).start().unwrap());
     }
 
     /// Runs a page's commands as one shell would, and says which line was the last.
@@ -150,15 +128,9 @@ impl Desk {
     }
 }
 
-const CHART: &str = "charts/plumbline";
-
-/// What only works where the chart is.
-const BY_CHART: [&str; 4] = [CHART, "helm ", "deployment/plumbline", "plumbline.yaml"];
-
-/// Whether a block is run here: it has no reason not to be, and what it needs is in the repository.
+/// Whether a block is run here.
 pub(super) fn is_run(block: &Block) -> bool {
-    let needs_chart = || BY_CHART.iter().any(|words| block.text.contains(words));
-    block.not_run.is_none() && (file(CHART).exists() || !needs_chart())
+    block.not_run.is_none()
 }
 
 /// The commands, which end well where they end as the page says.

@@ -1,25 +1,22 @@
 //! A stand-in for the kubelet: whatever Deployment of Plumbline an API server holds runs as a process, and its status
 //! says so. Does IO. The control plane of the tests has no controllers of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use plumbline_rig::controlplane::ControlPlane;
-use plumbline_rig::supervisor::{Program, Supervised};
-use serde_json::json;
+use plumbline_rig::release::{NAMESPACE, Release};
+use plumbline_rig::supervisor::Supervised;
+use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::support::PLUMBLINE;
-
-const NAMESPACE: &str = "plumbline-system";
-
-/// Ports of the chart that another test may have, too.
-const PORTS: [&str; 2] = ["--metrics-bind-address", "--health-probe-bind-address"];
 
 /// Runs the Deployment until it is dropped.
 pub(super) struct Kubelet(JoinHandle<()>);
@@ -34,7 +31,8 @@ impl Drop for Kubelet {
 pub(super) struct Node {
     pub(super) cluster: Arc<ControlPlane>,
     pub(super) environment: Vec<(&'static str, String)>,
-    pub(super) log: PathBuf,
+    /// Takes the operator's log and its config file.
+    pub(super) dir: PathBuf,
 }
 
 impl Node {
@@ -61,35 +59,24 @@ impl Node {
     }
 
     async fn start(&self, deployment: &Deployment) -> Supervised {
-        let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()).unwrap();
-        let account = pod.service_account_name.as_deref().unwrap_or("default");
-        let kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, account).await.unwrap();
-        let program = Program::new(PLUMBLINE, &self.log).args(arguments(&pod.containers[0])).clear_env();
-        let ports = PORTS.map(|flag| format!("{flag}=127.0.0.1:0"));
-        let program = program.args(ports).env("POD_NAMESPACE", NAMESPACE).env("POD_NAME", "plumbline-0");
-        let variables = pod.containers[0].env.iter().flatten();
-        let program = variables.fold(program, |program, variable| match &variable.value {
-            Some(value) => program.env(&variable.name, value),
-            None => program,
-        });
+        let maps: Api<ConfigMap> = Api::namespaced(self.cluster.admin_client().await.unwrap(), NAMESPACE);
+        let maps = maps.list(&ListParams::default()).await.unwrap().items.into_iter();
+        let objects = [object("Deployment", deployment)].into_iter().chain(maps.map(|map| object("ConfigMap", &map)));
+        let release = Release::of(objects);
+        let (namespace, account) = release.service_account().unwrap();
+        let kubeconfig = self.cluster.service_account_kubeconfig(namespace, account).await.unwrap();
+        let program = release.program(Path::new(PLUMBLINE), &self.dir).unwrap();
         let environment = self.environment.iter();
         let program = environment.fold(program, |program, (name, value)| program.env(name, value));
         program.env("KUBECONFIG", kubeconfig).start().unwrap()
     }
 }
 
-/// The container's arguments, without the ports.
-fn arguments(container: &Container) -> Vec<String> {
-    let mut kept = Vec::new();
-    let mut args = container.args.iter().flatten();
-    while let Some(arg) = args.next() {
-        if PORTS.contains(&arg.as_str()) {
-            args.next();
-        } else if !PORTS.iter().any(|flag| arg.starts_with(&format!("{flag}="))) {
-            kept.push(arg.clone());
-        }
-    }
-    kept
+/// An object as a manifest has it: the API's own types leave out of which kind they are.
+fn object(kind: &str, of: &impl Serialize) -> Value {
+    let mut object = serde_json::to_value(of).unwrap();
+    object["kind"] = kind.into();
+    object
 }
 
 /// What `kubectl rollout status` asks for.
@@ -103,12 +90,4 @@ async fn tell(deployments: &Api<Deployment>, deployment: &Deployment, generation
     let patched = deployments.patch_status("plumbline", &PatchParams::default(), &Patch::Merge(&status)).await;
     // A later look tells again where the Deployment has changed or is gone meanwhile.
     drop(patched);
-}
-
-#[test]
-fn ports_are_not_taken_from_the_chart() {
-    let args =
-        ["controller", "--enforce", "--metrics-bind-address=:8080", "--health-probe-bind-address", ":8081", "-v"];
-    let container = Container { args: Some(args.map(str::to_owned).to_vec()), ..Container::default() };
-    assert_eq!(arguments(&container), ["controller", "--enforce", "-v"]);
 }

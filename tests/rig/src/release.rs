@@ -119,6 +119,11 @@ impl Release {
         Ok(Self { objects: objects.into_iter().filter(|object| !object.is_null()).collect() })
     }
 
+    /// A release of these objects, as a cluster has them.
+    pub fn of(objects: impl IntoIterator<Item = Value>) -> Self {
+        Self { objects: objects.into_iter().collect() }
+    }
+
     /// All objects.
     #[must_use]
     pub fn objects(&self) -> &[Value] {
