@@ -123,7 +123,7 @@ async fn a_role_that_cannot_be_assumed_says_which_and_what_it_must_trust() {
     })
     .await;
     let cause = server.account_by(Some("A"), MINUTE).identity().await.unwrap_err();
-    assert_eq!((cause.class, cause.missing_action.as_deref()), (CauseClass::Credentials, None));
+    assert_eq!((cause.class, cause.missing_action.as_deref()), (CauseClass::Credentials, Some("sts:AssumeRole")));
     let said = "the role arn:aws-us-gov:iam::222222222222:role/A cannot be assumed; it must exist, trust \
                 arn:aws-us-gov:iam::111111111111:user/operator, ask for no other external id";
     assert!(cause.message.starts_with(said), "{cause}");
