@@ -1,7 +1,7 @@
 //! What of the documentation is made from the program: each page is held against what would be written now. Write them
 //! anew with `make docs`.
 
-mod docs;
+pub(crate) mod docs;
 mod metrics;
 mod settings;
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use plumbline_rig::aws_rig::AwsRig;
 use serde_json::Value;
 
+use crate::generated::docs::policy_of_role;
 use crate::support::{PLUMBLINE, file};
 
 const ACCOUNT: &str = "444455556666";
@@ -29,6 +30,12 @@ fn printed(args: &[&str]) -> Value {
     let output = Command::new(PLUMBLINE).arg("iam-policy").args(args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The policy that a role of the templates has.
+fn of_role(policy: &str) -> Value {
+    let args = policy_of_role(policy);
+    printed(&args.iter().skip(1).map(String::as_str).collect::<Vec<_>>())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,7 +75,7 @@ async fn the_stack_makes_the_roles_with_the_printed_policies_and_the_second_one_
         let held = json(&["iam", "get-role-policy", "--role-name", role, "--policy-name", policy]);
         // The emulator keeps the document of a template as Python prints it, which here differs by its quotes alone.
         let kept = held["PolicyDocument"].as_str().unwrap().replace('\'', "\"");
-        assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), printed(&[policy]), "{role}");
+        assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), of_role(policy), "{role}");
     }
 }
 

@@ -58,7 +58,8 @@ pub(super) fn next_status(
             return next;
         }
         Outcome::Failed { error: error @ AssessError::Mismatch { .. }, trust_statement: _ } => {
-            let message = format!("{error}; correct accountId, or the credentials and the role");
+            let advice = "correct the role or the credentials, or make another AwsAccount with the right accountId";
+            let message = format!("{error}; {advice}");
             next.access = Some(AccountAccess {
                 reachable: false,
                 cause: Some(Reason::AccountMismatch.as_str().to_owned()),
