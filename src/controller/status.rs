@@ -109,7 +109,8 @@ pub(super) fn next_status(
             stalled(&mut next, seen, Reason::InvalidSpec, &message, now);
         }
         Outcome::Failed(error @ AssessError::Mismatch { .. }) => {
-            let message = format!("{error}; correct the role or the credentials, or make another AwsAccount with the right accountId");
+            let advice = "correct the role or the credentials, or make another AwsAccount with the right accountId";
+            let message = format!("{error}; {advice}");
             stalled(&mut next, seen, Reason::AccountMismatch, &message, now);
         }
         Outcome::Suspended { what } => {
