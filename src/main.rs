@@ -48,11 +48,13 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 }
 
 async fn operate(settings: Settings) -> anyhow::Result<Exit> {
+    // Before anything else: as the first process of a container it would not notice a signal that nobody waits for.
+    let stop = shutdown::on_signals()?;
     let metrics = Arc::new(Metrics::new());
     let clients = controller::clients(&metrics).await.map_err(anyhow::Error::from_boxed);
     let clients = clients.context("no cluster: set KUBECONFIG, or run in a pod")?;
     let provider = Arc::new(Aws::recorded_by(metrics.clone(), calling(settings.rates)).await);
-    controller::run(clients, provider, settings, metrics, shutdown::on_signals()?).await?;
+    controller::run(clients, provider, settings, metrics, stop).await?;
     Ok(Exit::Ok)
 }
 

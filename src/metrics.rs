@@ -20,13 +20,15 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-use self::calls::Calls;
+use self::calls::{Calls, OTHER};
 pub use self::objects::{FindingCounts, Objects, Series};
 use self::reconciles::Reconciles;
 pub use self::reconciles::{Controller, Pass, PassResult};
 pub use self::requests::{CountRequests, Counted};
 pub use self::table::{Kind, Metric, TABLE};
 use self::write::{Counts, samples_of};
+use crate::baseline::Control;
+use crate::baseline::change::WriteOperation;
 use crate::baseline::history::Outcome;
 
 /// The content type of [`Metrics::encoded`].
@@ -106,6 +108,10 @@ impl Metrics {
 
     /// A change to AWS came to its end.
     pub fn changed(&self, account: &str, control: &str, operation: &str, outcome: Outcome) {
+        // A record may be of another version, or of another hand: what is no word of ours is no label.
+        let control = Control::ALL.into_iter().map(Control::as_str).find(|known| *known == control);
+        let operation = WriteOperation::ALL.into_iter().map(WriteOperation::name).find(|known| *known == operation);
+        let (control, operation) = (control.unwrap_or(OTHER), operation.unwrap_or(OTHER));
         self.state.changes.add(&[account, control, operation, outcome.as_str()]);
     }
 
@@ -152,12 +158,15 @@ impl Collector for State {
         samples_of(encoder, &table::LEADS, leads.iter().map(|(name, is)| ([name], u64::from(*is))))?;
         let mut series = Series::default();
         let objects = self.objects().clone();
+        let shown = objects.is_some();
         if let Some(objects) = objects {
             objects.show(&mut series);
         }
         series.write(encoder)?;
-        // What is counted by an object goes with it, and without the objects there is nothing to count.
-        self.changes.keep(|account| series.accounts().contains(account));
+        // What is counted by an object goes with it. Where none are shown any more, the last counts are still to be seen.
+        if shown {
+            self.changes.keep(|account| series.accounts().contains(account));
+        }
         self.changes.write(encoder)?;
         self.calls.keep_accounts(series.account_ids());
         self.calls.write(encoder)?;

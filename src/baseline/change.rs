@@ -148,6 +148,22 @@ impl WriteOperation {
         }
     }
 
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::UpdateAccountPasswordPolicy,
+        Self::DeleteAccountPasswordPolicy,
+        Self::AttachUserPolicy,
+        Self::DetachUserPolicy,
+        Self::RevokeSecurityGroupIngress,
+        Self::RevokeSecurityGroupEgress,
+        Self::AuthorizeSecurityGroupIngress,
+        Self::AuthorizeSecurityGroupEgress,
+        Self::PutBucketEncryption,
+        Self::DeleteBucketEncryption,
+        Self::PutBucketPolicy,
+        Self::DeleteBucketPolicy,
+    ];
+
     /// The operation as AWS's API names it, with its service. Example: `s3:PutBucketEncryption`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -72,6 +72,7 @@ pub async fn run(
     if args.all {
         names = cluster.names(kind).await?;
     }
+    names.sort();
     names.dedup();
     if names.is_empty() {
         return Err(ReconcileError::Nothing(kind));

@@ -27,7 +27,6 @@ use super::context::{Context, now, requested_at, until};
 use super::events::{reconcile_id, tell_all};
 use super::schedule::{Ending, Handled, Trigger, after, due};
 use super::transitions;
-use super::usage::AccountUsage;
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AwsAccount, AwsAccountStatus};
 use crate::engine::{AssessError, RegionsInScope};
@@ -88,7 +87,7 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
     let memory = context.account_attempts.get(&uid);
     let due_at = due(&trigger, memory.as_ref(), handled(account).as_ref(), INTERVAL, now());
     if due_at > now() {
-        write_counts(account, &context.usages.get(&uid), &context).await?;
+        write_counts(account, &uid, &context).await?;
         return Ok(Action::requeue(until(due_at)));
     }
     let (account_id, reconcile_id) = (account.spec.account_id.as_str(), reconcile_id());
@@ -101,13 +100,16 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
     let ending = span.in_scope(|| tell(&outcome));
     let (at, usage) = (now(), context.usages.get(&uid));
     let written = write_status(&context.client, account, |stored| {
-        next_status(&stored.status.clone().unwrap_or_default(), &trigger, &outcome, &usage, at)
+        let before = stored.status.clone().unwrap_or_default();
+        // Another process has looked since: this one was stopped for a while.
+        if before.last_verified_at > Some(at) { before } else { next_status(&before, &trigger, &outcome, &usage, at) }
     })
     .instrument(span.clone())
     .await;
     // Where status is refused for good, AWS must not be asked again and again for nothing.
     let ending = if written.is_ok() { ending } else { Ending::Failed };
     if let Ok(written) = &written {
+        context.usages.written(&uid, &usage);
         span.in_scope(|| tell_all(&context.told, account, written.as_ref(), transitions::of_account));
     }
     let attempt = after(trigger.clone(), memory.as_ref(), ending, INTERVAL, now(), fastrand::f64());
@@ -116,16 +118,14 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
     written.map(|_| next)
 }
 
-/// Writes what evaluations counted since the last look, where they counted anything else than status says.
-async fn write_counts(account: &AwsAccount, usage: &AccountUsage, context: &Context) -> Result<(), WriteError> {
-    let Some(status) = &account.status else { return Ok(()) };
+/// Writes what evaluations of this process counted since the last look, once.
+async fn write_counts(account: &AwsAccount, uid: &str, context: &Context) -> Result<(), WriteError> {
+    let Some(usage) = context.usages.unwritten(uid) else { return Ok(()) };
     let at = now();
-    if recounted(status, usage, at) == *status {
-        return Ok(());
-    }
-    write_status(&context.client, account, |stored| recounted(&stored.status.clone().unwrap_or_default(), usage, at))
-        .await
-        .map(drop)
+    write_status(&context.client, account, |stored| recounted(&stored.status.clone().unwrap_or_default(), &usage, at))
+        .await?;
+    context.usages.written(uid, &usage);
+    Ok(())
 }
 
 fn trigger(account: &AwsAccount) -> Trigger {

@@ -247,7 +247,9 @@ impl Pass {
         let (seen, at) = (self.seen(), now());
         tell(outcome);
         let written = write_status(&context.client, &self.baseline, |stored| {
-            next_status(&stored.status.clone().unwrap_or_default(), &seen, outcome, at)
+            let before = stored.status.clone().unwrap_or_default();
+            // Another process has looked since: this one was stopped for a while.
+            if before.last_evaluated_at > Some(at) { before } else { next_status(&before, &seen, outcome, at) }
         })
         .await?;
         context.settled(self.account_id(), outcome);

@@ -29,8 +29,16 @@ pub(super) struct AccountUsage {
 
 /// What is known of all accounts, by uid: one that is deleted and made again is another one.
 pub(super) struct Usages {
-    known: Mutex<HashMap<String, AccountUsage>>,
+    known: Mutex<HashMap<String, Known>>,
     changed: mpsc::UnboundedSender<ObjectRef<Guarded<AwsAccount>>>,
+}
+
+/// What is known, and whether status says so. What another process writes is not written over: each count is written
+/// once, by who counted it.
+#[derive(Clone, Default)]
+struct Known {
+    usage: AccountUsage,
+    unwritten: bool,
 }
 
 impl AccountUsage {
@@ -59,6 +67,8 @@ impl AccountUsage {
         self.policies_per_user = later.policies_per_user.or(self.policies_per_user.take());
         self.policies_quota = match (self.policies_quota.take(), later.policies_quota) {
             (Some(Ok(known)), Some(Err(_)) | None) => Some(Ok(known)),
+            // AWS's words name the session, and that the baseline: with two baselines they would change each time.
+            (Some(Err(known)), Some(Err(_))) => Some(Err(known)),
             (known, later) => later.or(known),
         };
     }
@@ -87,26 +97,38 @@ impl Usages {
         (Self { known: Mutex::default(), changed }, accounts)
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<String, AccountUsage>> {
+    fn map(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         // A panic elsewhere cannot have left a half-written entry: what is learnt is whole.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self, uid: &str) -> AccountUsage {
-        self.map().get(uid).cloned().unwrap_or_default()
+        self.map().get(uid).map(|known| known.usage.clone()).unwrap_or_default()
+    }
+
+    /// What was counted and not written yet.
+    pub(super) fn unwritten(&self, uid: &str) -> Option<AccountUsage> {
+        self.map().get(uid).filter(|known| known.unwritten).map(|known| known.usage.clone())
+    }
+
+    /// Status says so now, unless something else was counted meanwhile.
+    pub(super) fn written(&self, uid: &str, usage: &AccountUsage) {
+        if let Some(known) = self.map().get_mut(uid).filter(|known| known.usage == *usage) {
+            known.unwritten = false;
+        }
     }
 
     /// Remembers what an evaluation counted, and forgets accounts that are gone.
     pub(super) fn note(&self, account: &AwsAccount, usage: AccountUsage, live: &Store<Guarded<AwsAccount>>) {
         let uid = account.uid().unwrap_or_default();
         let mut map = self.map();
-        let before = map.get(&uid).cloned().unwrap_or_default();
+        let before = map.get(&uid).map(|known| known.usage.clone()).unwrap_or_default();
         let mut now = before.clone();
         now.learn(usage);
         if now == before {
             return;
         }
-        map.insert(uid.clone(), now);
+        map.insert(uid.clone(), Known { usage: now, unwritten: true });
         if map.len() > live.len() {
             let uids: std::collections::HashSet<String> =
                 live.state().iter().filter_map(|account| account.uid()).collect();
@@ -165,6 +187,10 @@ mod tests {
             usages.note(&account, rules("eu-west-1", count), &live);
         }
         assert_eq!(usages.get("1"), rules("eu-west-1", 4));
+        usages.written("1", &rules("eu-west-1", 3));
+        assert_eq!(usages.unwritten("1"), Some(rules("eu-west-1", 4)), "what was counted meanwhile is to be written");
+        usages.written("1", &rules("eu-west-1", 4));
+        assert_eq!(usages.unwritten("1"), None, "each count is written once, whatever others write");
         assert_eq!(usages.get("2"), AccountUsage::default());
         let names = std::iter::from_fn(|| accounts.try_recv().ok()).map(|account| account.name);
         assert_eq!(names.collect::<Vec<_>>(), ["payments", "payments"]);

@@ -189,7 +189,8 @@ async fn carry_out(
             let opened = within(READ_TIMEOUT, provider.writer(target, action), Err).await;
             Answer::Opened(opened.map(|writer| *session = Some(writer)))
         }
-        Request::Lead(span) => Answer::Leads(leadership.holds_for(span)),
+        // A process that was told to end starts nothing, even where the Lease is its own for a while.
+        Request::Lead(span) => Answer::Leads(!intent.ends() && leadership.holds_for(span)),
         Request::Settle(entry, settlement) => Answer::Settled(ledger.settle(&entry.name, settlement).await),
         Request::Wait(until) => {
             let pause = now().duration_until(until).max(SignedDuration::ZERO);

@@ -22,7 +22,7 @@ const MOST_CODES: usize = 128;
 /// The longest code, in bytes.
 const LONGEST_CODE: usize = 64;
 /// What any other code is called.
-const OTHER: &str = "Other";
+pub(super) const OTHER: &str = "Other";
 
 /// Most answers come within milliseconds; an attempt is given up after 30 s.
 const CALL_BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -49,7 +49,8 @@ impl Calls {
 
     /// Forgets the accounts that nobody names any more.
     pub(super) fn keep_accounts(&self, ids: &BTreeSet<String>) {
-        self.throttled.keep(|id| ids.contains(id));
+        // Without an id it is the operator's own identity.
+        self.throttled.keep(|id| id.is_empty() || ids.contains(id));
         self.assume_role_failures.keep(|id| ids.contains(id));
     }
 

@@ -65,6 +65,57 @@ async fn both_helms_render_the_same_from_all_values_and_it_is_what_it_was() {
     }
 }
 
+/// A key without a value, as a values file easily has it, is the key left out.
+#[tokio::test]
+async fn a_key_without_a_value_takes_nothing_away() {
+    let keys = [
+        "imagePullSecrets",
+        "serviceAccount.annotations",
+        "config",
+        "crds.annotations",
+        "metrics.serviceMonitor",
+        "admissionPolicies",
+        "podDisruptionBudget.maxUnavailable",
+        "podLabels",
+        "commonLabels",
+        "extraArgs",
+        "global",
+    ];
+    for helm in Helm::ALL {
+        for key in keys {
+            let release = Release::rendered(helm, &["--set", &format!("{key}=null,replicaCount=2")]).await;
+            let release = release.unwrap_or_else(|error| panic!("{helm:?} {key}: {error}"));
+            let budget = release.of_kind("PodDisruptionBudget").next().unwrap();
+            assert_eq!(budget["spec"]["maxUnavailable"], 1, "{helm:?} {key}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn labels_of_ones_own_stand_once_beside_those_that_select_the_pods() {
+    let own = "commonLabels.team=a,podLabels.team=b,podLabels.app\\.kubernetes\\.io/name=c,nameOverride=123";
+    let text = Helm::Four.run(&["template", "plumbline", &release::chart().display().to_string(), "--set", own]).await;
+    let text = text.unwrap();
+    let deployment = Release::read(&text).unwrap();
+    let deployment = deployment.of_kind("Deployment").next().unwrap();
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(labels["team"], "a", "those that everybody has: {labels}");
+    assert_eq!(labels["app.kubernetes.io/name"], "123", "a text: {labels}");
+    assert_eq!(deployment["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"], "123");
+}
+
+#[tokio::test]
+async fn rights_follow_however_leadership_and_enforcement_are_asked_for() {
+    let off = "leaderElection.enabled=false";
+    for asked in ["config.leaderElect=true", "extraArgs={--leader-elect=true}", "extraArgs={--enforce=true}"] {
+        let release = Release::rendered(Helm::Four, &["--set", &format!("{off},{asked}")]).await.unwrap();
+        let leases = |role: &&Value| role["rules"][0]["resources"] == json!(["leases"]);
+        assert_eq!(release.of_kind("Role").filter(leases).count(), 1, "{asked}");
+    }
+    let release = Release::rendered(Helm::Four, &["--set", off]).await.unwrap();
+    assert_eq!(release.of_kind("Role").count(), 1, "that of Events alone");
+}
+
 #[tokio::test]
 async fn neither_helm_has_anything_to_complain_about() {
     for helm in Helm::ALL {

@@ -101,7 +101,7 @@ fn the_terraform_module_is_formatted_loads_the_printed_policies_and_trusts_as_pr
     let folder = file("examples/onboarding/terraform");
     let module = std::fs::read_to_string(folder.join("main.tf")).unwrap();
     for policy in ["audit", "enforce"] {
-        assert!(module.contains(&format!("policy = file(\"${{path.module}}/{policy}.json\")")), "{module}");
+        assert!(module.contains(&format!("replace(file(\"${{path.module}}/{policy}.json\")")), "{module}");
     }
     let trust = printed(&["trust", "--operator", OPERATOR, "--external-id", "0f6c9a"]);
     let statement = &trust["Statement"][0];

@@ -22,20 +22,22 @@
 
 {{/* What finds the pods; never changes, because a Deployment's selector cannot. */}}
 {{- define "plumbline.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "plumbline.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "plumbline.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{/* The labels of every object. */}}
+{{/* The labels of every object: those that everybody has go before those of one's own. */}}
 {{- define "plumbline.labels" -}}
+{{- $own := include "plumbline.ownLabels" . | fromYaml }}
+{{- mergeOverwrite (dict) (.Values.commonLabels | default dict) $own | toYaml }}
+{{- end }}
+
+{{- define "plumbline.ownLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{ include "plumbline.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: plumbline
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
 {{- end }}
 
 {{/* The ServiceAccount that the operator runs as. */}}
@@ -59,14 +61,23 @@ app.kubernetes.io/part-of: plumbline
 {{- end }}
 {{- end }}
 
+{{/* Whether a flag is among the arguments of one's own. */}}
+{{- define "plumbline.argument" -}}
+{{- $flag := index . 1 }}
+{{- range (index . 0).Values.extraArgs }}
+{{- if has . (list $flag (printf "%s=true" $flag)) }}true{{ end }}
+{{- end }}
+{{- end }}
+
 {{/* Whether the operator may change accounts, however that was said: then it needs rights on records. */}}
 {{- define "plumbline.enforces" -}}
-{{- if or .Values.enforcement.enabled .Values.config.enforce (has "--enforce" .Values.extraArgs) }}true{{ end }}
+{{- if or .Values.enforcement.enabled (.Values.config).enforce (include "plumbline.argument" (list . "--enforce")) }}true{{ end }}
 {{- end }}
 
 {{/* Whether the operator holds a Lease while it works. */}}
 {{- define "plumbline.elects" -}}
-{{- if or .Values.leaderElection.enabled (include "plumbline.enforces" .) }}true{{ end }}
+{{- $asked := or .Values.leaderElection.enabled (.Values.config).leaderElect }}
+{{- if or $asked (include "plumbline.argument" (list . "--leader-elect")) (include "plumbline.enforces" .) }}true{{ end }}
 {{- end }}
 
 {{/* The arguments of the operator. What values leave out is left to the config file and the operator's defaults. */}}

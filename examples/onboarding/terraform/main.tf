@@ -1,7 +1,7 @@
 # The roles that Plumbline assumes in an account: one that reads, and, where you ask for it, one that changes.
 #
 # audit.json and enforce.json are what `plumbline iam-policy audit` and `plumbline iam-policy enforce` print: what any
-# baseline can need. Print them with -f and your manifests for less, and with --partition for aws-cn or aws-us-gov.
+# baseline can need, but for `narrow`, which needs the right to open ports. Print them with -f and your manifests for less.
 
 terraform {
   required_version = ">= 1.5"
@@ -13,8 +13,11 @@ terraform {
   }
 }
 
-# The same document as `plumbline iam-policy trust` prints.
+data "aws_partition" "this" {}
+
+# The trust is the same document as `plumbline iam-policy trust` prints.
 locals {
+  partition = data.aws_partition.this.partition
   trust = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -36,7 +39,7 @@ resource "aws_iam_role" "audit" {
 resource "aws_iam_role_policy" "audit" {
   name   = "audit"
   role   = aws_iam_role.audit.id
-  policy = file("${path.module}/audit.json")
+  policy = replace(file("${path.module}/audit.json"), "arn:aws:", "arn:${local.partition}:")
 }
 
 resource "aws_iam_role" "enforce" {
@@ -50,5 +53,5 @@ resource "aws_iam_role_policy" "enforce" {
   count  = var.enforce_role ? 1 : 0
   name   = "enforce"
   role   = aws_iam_role.enforce[0].id
-  policy = file("${path.module}/enforce.json")
+  policy = replace(file("${path.module}/enforce.json"), "arn:aws:", "arn:${local.partition}:")
 }

@@ -40,7 +40,9 @@ pub(super) fn next_status(
                 next.region_count = Some(count(scope.judged.len()));
                 next.regions = regions::rows(&previous.regions, enabled, scope, &verified.details.zones);
             }
-            next.details_read_at = verified.details.read_at(previous.details_read_at, now);
+            // Where the regions could not be listed, nothing of them was read: the next look tries again.
+            next.details_read_at =
+                verified.regions.as_ref().and_then(|_| verified.details.read_at(previous.details_read_at, now));
             next.quotas = quotas::rows(&next.regions, &previous.quotas, &verified.details.rules_per_group, usage, now);
         }
         Outcome::Failed { error: error @ AssessError::Unreachable { cause, .. }, trust_statement } => {

@@ -97,6 +97,32 @@ async fn to_enforce_is_a_right_of_its_own_and_to_stop_is_everybodys_who_edits() 
 }
 
 #[tokio::test]
+async fn to_name_the_role_that_changes_an_account_is_the_same_right() {
+    let client = guarded().await.0.admin_client().await.unwrap();
+    bind(&client, "accountant", &["plumbline-edit-baselines"]).await;
+    bind(&client, "chief", &["plumbline-edit-baselines", "plumbline-enforce-baselines"]).await;
+    let account = |name: &str, role: Option<&str>| {
+        let mut account = object("AwsAccount", name);
+        account["spec"] = json!({"accountId": "999999999999", "suspend": true});
+        if let Some(role) = role {
+            account["spec"]["enforceRoleName"] = role.into();
+        }
+        account
+    };
+    let says = "to name an enforceRoleName, the verb enforce on awsaccounts.plumbline.dev is needed";
+    until_refused("accountant", &account("admission-changed", Some("PlumblineEnforce")), says).await;
+    create("accountant", &account("admission-read", None)).await.unwrap();
+    let name_it = r#"{"spec": {"enforceRoleName": "PlumblineEnforce"}}"#;
+    let refusal = patch("accountant", "awsaccount/admission-read", name_it).await.unwrap_err();
+    assert!(refusal.contains(says), "{refusal}");
+    create("chief", &account("admission-changed", Some("PlumblineEnforce"))).await.unwrap();
+    let changed = "awsaccount/admission-changed";
+    patch("accountant", changed, r#"{"metadata": {"labels": {"tier": "prod"}}}"#).await.unwrap();
+    patch("accountant", changed, r#"{"spec": {"enforceRoleName": null}}"#).await.unwrap();
+    attempt("accountant", &["delete", changed, "awsaccount/admission-read"], &Value::Null).await.unwrap();
+}
+
+#[tokio::test]
 async fn only_the_operator_and_who_may_undo_writes_records() {
     let client = guarded().await.0.admin_client().await.unwrap();
     let writer = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
