@@ -163,7 +163,7 @@ impl Collector for State {
             objects.show(&mut series);
         }
         series.write(encoder)?;
-        // What is counted by an object goes with it. Where none are shown any more, the last counts are still to be seen.
+        // What is counted by an object goes with it. Where none are shown any more, the last counts are still seen.
         if shown {
             self.changes.keep(|account| series.accounts().contains(account));
         }

@@ -1,5 +1,5 @@
-//! One term of work, from taking it up to giving it up: the stores, the watches, the four controllers, and whatever else
-//! runs beside them. IO.
+//! One term of work, from taking it up to giving it up: the stores, the watches, the four controllers, and whatever
+//! else runs beside them. IO.
 //!
 //! Ends once its token is cancelled and what was under way has ended, whatever was not listed by then.
 
@@ -106,8 +106,8 @@ pub(super) async fn operate(process: Process, leadership: Arc<dyn Leadership>, s
     }
 }
 
-/// Runs a controller to its end. kube's runner waits for the first list of its store even after it was told to stop; but
-/// before that list nothing has begun.
+/// Runs a controller to its end. kube's runner waits for the first list of its store even after it was told to stop;
+/// but before that list nothing has begun.
 async fn run<K, F>(
     controller: Controller<Guarded<K>>,
     passes: impl FnMut(Arc<Guarded<K>>, Arc<Context>) -> F,

@@ -16,13 +16,11 @@ const ENFORCE: &str = "Enforce";
 /// What happened to a baseline.
 pub(super) fn of_baseline(before: &AccountBaselineStatus, after: &AccountBaselineStatus) -> Vec<Event> {
     let mut events = reached(&before.conditions, &after.conditions, EVALUATE);
-    let evaluated = before.last_evaluated_at != after.last_evaluated_at;
-    if evaluated {
-        events.extend(contested(before, after));
-        events.extend(appeared(before, after));
-        events.extend(vanished(before, after));
-        events.extend(completeness(before, after));
-    }
+    // Not by the time of the evaluation: two of them may be of one second.
+    events.extend(contested(before, after));
+    events.extend(appeared(before, after));
+    events.extend(vanished(before, after));
+    events.extend(completeness(before, after));
     events.extend(stale(before, after));
     events.extend(blocked(before, after));
     events

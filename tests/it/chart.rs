@@ -93,15 +93,15 @@ async fn a_key_without_a_value_takes_nothing_away() {
 
 #[tokio::test]
 async fn labels_of_ones_own_stand_once_beside_those_that_select_the_pods() {
-    let own = "commonLabels.team=a,podLabels.team=b,podLabels.app\\.kubernetes\\.io/name=c,nameOverride=123";
+    let own = "commonLabels.team=a,podLabels.team=b,podLabels.app\\.kubernetes\\.io/name=c,nameOverride=a1";
     let text = Helm::Four.run(&["template", "plumbline", &release::chart().display().to_string(), "--set", own]).await;
     let text = text.unwrap();
     let deployment = Release::read(&text).unwrap();
     let deployment = deployment.of_kind("Deployment").next().unwrap();
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
     assert_eq!(labels["team"], "a", "those that everybody has: {labels}");
-    assert_eq!(labels["app.kubernetes.io/name"], "123", "a text: {labels}");
-    assert_eq!(deployment["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"], "123");
+    assert_eq!(labels["app.kubernetes.io/name"], "a1", "{labels}");
+    assert_eq!(deployment["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"], "a1");
 }
 
 #[tokio::test]

@@ -71,13 +71,15 @@ app.kubernetes.io/part-of: plumbline
 
 {{/* Whether the operator may change accounts, however that was said: then it needs rights on records. */}}
 {{- define "plumbline.enforces" -}}
-{{- if or .Values.enforcement.enabled (.Values.config).enforce (include "plumbline.argument" (list . "--enforce")) }}true{{ end }}
+{{- $asked := or .Values.enforcement.enabled (.Values.config).enforce }}
+{{- if or $asked (include "plumbline.argument" (list . "--enforce")) }}true{{ end }}
 {{- end }}
 
 {{/* Whether the operator holds a Lease while it works. */}}
 {{- define "plumbline.elects" -}}
 {{- $asked := or .Values.leaderElection.enabled (.Values.config).leaderElect }}
-{{- if or $asked (include "plumbline.argument" (list . "--leader-elect")) (include "plumbline.enforces" .) }}true{{ end }}
+{{- $needed := include "plumbline.enforces" . }}
+{{- if or $asked $needed (include "plumbline.argument" (list . "--leader-elect")) }}true{{ end }}
 {{- end }}
 
 {{/* The arguments of the operator. What values leave out is left to the config file and the operator's defaults. */}}

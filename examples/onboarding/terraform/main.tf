@@ -1,7 +1,8 @@
 # The roles that Plumbline assumes in an account: one that reads, and, where you ask for it, one that changes.
 #
 # audit.json and enforce.json are what `plumbline iam-policy audit` and `plumbline iam-policy enforce` print: what any
-# baseline can need, but for `narrow`, which needs the right to open ports. Print them with -f and your manifests for less.
+# baseline can need, but for `narrow`, which needs the right to open ports. Print them with -f and your manifests for
+# less.
 
 terraform {
   required_version = ">= 1.5"
