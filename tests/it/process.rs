@@ -95,9 +95,14 @@ async fn ready_comes_once_every_kind_is_listed_and_not_before() {
 async fn ready_says_which_rights_are_missing() {
     let world = World::new().await;
     let nobody = cluster().await.service_account_kubeconfig("plumbline-system", "nobody").await.unwrap();
-    let looking = world.start_as("looking", &nobody, &[]);
+    let mut looking = world.start_as("looking", &nobody, &[]);
     let report = readyz(&looking, 503, "cannot list resource").await;
     assert!(report.contains("[+]crds ok") && report.contains("[-]watch-awsaccounts"), "{report}");
+    // What was never listed holds nothing up.
+    looking.signal(Signal::Term).unwrap();
+    let ended = looking.wait(Duration::from_secs(20)).await.unwrap();
+    assert!(ended.success(), "{ended}");
+
     let electing = world.start_as("electing", &nobody, &["--leader-elect"]);
     let report = readyz(&electing, 503, "[-]lease leases.coordination.k8s.io").await;
     assert!(report.contains("grant get, create and update on leases.coordination.k8s.io"), "{report}");

@@ -1,9 +1,13 @@
 //! The shell carries out what the machines ask for, in their order, and tells the witness; the fakes do what the real
 //! ones do.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use super::scenario::{self, ACCOUNT, Scenario, attach, claimant, revoke};
+use crate::baseline::Control;
 use crate::baseline::admit::{Admission, BlockReason};
 use crate::baseline::history::{History, Outcome, SettledReason};
 use crate::baseline::plan::Plan;
@@ -12,7 +16,7 @@ use crate::engine::enforce::fake::{Event, FakeAws, FakeIntent, FakeLease, FakeLe
 use crate::engine::enforce::{
     Ended, Made, Surroundings, UNVERIFIABLE_AFTER, Undo, UndoError, Warrant, enforce, entry, settle, undo,
 };
-use crate::engine::ledger::Ledger;
+use crate::engine::ledger::{Intent, Ledger, Wanted};
 
 /// Everything that a pass stands on, in real time.
 struct House {
@@ -89,6 +93,37 @@ async fn p3_one_change_goes_from_its_record_over_one_call_to_its_outcome() {
     assert_eq!(entry.spec.inverse, "ec2:AuthorizeSecurityGroupIngress");
     assert_eq!(entry.spec.not_undone.as_deref(), Some("the rule comes back under a new id"));
     assert_eq!(entry.spec.plan_digest.as_deref(), Some("3f2a"));
+}
+
+/// A process that is told to end while a change is under way: what is asked first, before it begins, was too early.
+struct EndsMeanwhile<'a> {
+    intent: &'a FakeIntent,
+    asked: AtomicBool,
+}
+
+#[async_trait]
+impl Intent for EndsMeanwhile<'_> {
+    async fn still_wanted(&self, control: Control, approval: Option<&str>) -> Wanted {
+        self.intent.still_wanted(control, approval).await
+    }
+
+    fn ends(&self) -> bool {
+        self.asked.swap(true, Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn p6_a_process_that_is_told_to_end_makes_no_call_although_the_lease_is_its_own() {
+    let scenario = Scenario { name: String::new(), world: scenario::world(), changes: vec![revoke()] };
+    let house = House::of(&scenario);
+    let intent = EndsMeanwhile { intent: &house.intent, asked: AtomicBool::new(false) };
+    let surroundings = Surroundings { intent: &intent, ..house.surroundings() };
+    let plan = Plan { changes: scenario.changes.clone(), digest: Some("3f2a".to_owned()), ..Plan::default() };
+    let admission = Admission { start: vec![0], ..Admission::default() };
+    let made = enforce(&plan, &admission, &claimant(), &History::default(), &surroundings).await;
+    let settled = made.changes[0].1.as_ref().unwrap();
+    assert_eq!((settled.outcome, settled.reason), (Outcome::NotApplied, SettledReason::NotLeading));
+    assert!(!house.told().contains(&"call"), "{:?}", house.told());
 }
 
 #[tokio::test]
