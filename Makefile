@@ -16,7 +16,7 @@ demo: ## Builds everything, audits two believable accounts in a real cluster, an
 demo-stop: ## Stops what `make demo` left running.
 	@tests/demo/stop
 
-test: lint rig image ## Format, clippy, unit, property and integration tests.
+test: lint rig ## Format, clippy, unit, property and integration tests.
 	cargo test --workspace
 
 lint: ## Format and clippy, warnings as errors.
@@ -32,8 +32,9 @@ rig: ## What the tests run on: control plane, kubectl, Helm, Flux, AWS emulators
 	@tests/ministack/install >/dev/null
 	@tests/prometheus/install >/dev/null
 
-image: ## The release binary and, without a daemon, the image of it. Minutes once a machine.
+image: ## The release, and the image of it without a daemon: built, looked into, and run on the rig. Half an hour once.
 	@tests/image/build >/dev/null
+	cargo test --workspace --test it image:: -- --ignored
 
 crds: ## Writes crds/, and the chart's copy of it, anew from the types.
 	cargo build --workspace --quiet

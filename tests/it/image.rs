@@ -1,4 +1,5 @@
 //! The image, as a registry would have it, and the operator out of it: no daemon is needed, see `tests/image/build`.
+//! `make image` runs these tests.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ fn manifest(image: &Path) -> Value {
 }
 
 #[tokio::test]
+#[ignore = "builds the release for minutes; `make image` runs it"]
 async fn the_image_is_small_has_no_shell_and_runs_as_a_user_by_number() {
     let image = image().await;
     let manifest = manifest(image);
@@ -70,6 +72,7 @@ async fn the_image_is_small_has_no_shell_and_runs_as_a_user_by_number() {
 }
 
 #[tokio::test]
+#[ignore = "builds the release for minutes; `make image` runs it"]
 async fn the_image_knows_the_time_zones() {
     let root = image().await.join("rootfs");
     let validate = |zone: &str| {
@@ -92,6 +95,7 @@ async fn the_image_knows_the_time_zones() {
 }
 
 #[tokio::test]
+#[ignore = "builds the release for minutes; `make image` runs it"]
 async fn the_operator_of_the_image_judges_an_account_with_nothing_but_what_the_image_has() {
     let world = World::new().await;
     let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 8}").await;

@@ -91,7 +91,7 @@ async fn until(world: &World, what: &str, is: impl Fn(&Scrape) -> bool) -> Scrap
 
 /// Names that must never be seen outside of AWS, and something that fails for each control.
 const CANARIES: &str = r"
-regions: [eu-west-1]
+regions: [eu-west-1, us-east-1]
 root: {mfa: [Virtual]}
 passwordPolicy: {minimumPasswordLength: 8}
 users: [{name: canary-user, password: true, createdDaysAgo: 400}]
