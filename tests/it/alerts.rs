@@ -34,7 +34,7 @@ const RULES: &str = "charts/plumbline/rules/plumbline.yaml";
 const PREFIXES: [&str; 5] = ["plumbline_", "controller_runtime_", "rest_client_", "leader_election_", "process_"];
 
 /// The folder with promtool and prometheus.
-fn prometheus() -> &'static Path {
+pub(crate) fn prometheus() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let output = Command::new(file("tests/prometheus/install")).output().unwrap();
