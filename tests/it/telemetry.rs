@@ -122,7 +122,7 @@ async fn traces_of_passes_go_to_the_collector_that_the_variables_name() {
     world.evaluated(1).await;
     // What was not sent yet is sent at the end.
     operator.signal(Signal::Term).unwrap();
-    assert!(operator.end().unwrap().success(), "{}", world.log());
+    assert!(operator.wait(std::time::Duration::from_mins(1)).await.unwrap().success(), "{}", world.log());
     let requests = sent.lock().unwrap().len();
     assert!(requests > 0, "{}", world.log());
     {
@@ -170,7 +170,7 @@ async fn a_collector_that_never_answers_delays_neither_an_evaluation_nor_the_end
     }
     assert_eq!(world.log().matches("traces are not taken").count(), 1, "said once");
     operator.signal(Signal::Term).unwrap();
-    assert!(operator.end().unwrap().success(), "{}", world.log());
+    assert!(operator.wait(std::time::Duration::from_mins(1)).await.unwrap().success(), "{}", world.log());
 }
 
 #[tokio::test]
