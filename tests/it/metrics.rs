@@ -144,7 +144,7 @@ async fn p15_metrics_say_what_status_says_and_name_nothing_of_aws() {
     for (result, count) in [("Pass", summary.pass), ("Fail", summary.fail), ("Exempt", summary.exempt)] {
         let found = seen.sum("plumbline_findings", &[mine[0], ("result", result)]);
         // What there is none of has no series.
-        assert_eq!(found.unwrap_or_default(), float(count), "{result}: {}", seen.text);
+        assert_eq!(found.or(Some(0.0)), Some(float(count)), "{result}: {}", seen.text);
     }
     let critical = status.drift.iter().filter(|entry| entry.severity == "Critical").count();
     let counted = seen.sum("plumbline_findings", &[mine[0], ("severity", "Critical"), ("result", "Fail")]);
