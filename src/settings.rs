@@ -78,3 +78,22 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed = BaselineDuration::from(text).to_duration();
     parsed.ok_or_else(|| "must be hours, minutes and seconds, such as 90s, 10m or 1h30m".to_owned())
 }
+
+#[cfg(test)]
+mod testing {
+    use clap::Parser;
+
+    use super::Settings;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    /// The settings of a command line, or what clap says of it.
+    pub(super) fn read(args: &[&str]) -> Result<Settings, String> {
+        let line = Line::try_parse_from(std::iter::once(&"plumbline").chain(args));
+        line.map(|line| line.settings).map_err(|error| error.to_string())
+    }
+}

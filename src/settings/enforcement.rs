@@ -46,20 +46,11 @@ fn retention(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::settings::Settings;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        settings: Settings,
-    }
+    use crate::settings::testing;
 
     fn read(args: &[&str]) -> Result<EnforcementSettings, String> {
-        let line = Line::try_parse_from(std::iter::once(&"plumbline").chain(args));
-        line.map(|line| line.settings.enforcement).map_err(|error| error.to_string())
+        testing::read(args).map(|settings| settings.enforcement)
     }
 
     #[test]

@@ -43,21 +43,8 @@ fn lease(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::settings::Settings;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        settings: Settings,
-    }
-
-    fn read(args: &[&str]) -> Result<Settings, String> {
-        let line = Line::try_parse_from(std::iter::once(&"plumbline").chain(args));
-        line.map(|line| line.settings).map_err(|error| error.to_string())
-    }
+    use crate::settings::testing::read;
 
     #[test]
     fn who_enforces_works_under_a_lease_and_who_only_looks_where_it_is_asked_for() {

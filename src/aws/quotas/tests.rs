@@ -1,11 +1,9 @@
 use crate::api::AvailabilityZone;
 use crate::aws::operation::{self, Operation};
 use crate::aws::testing::{Answer, Request, complete, ec2, fast, ok, serve, unknown};
-use crate::aws::tests::faults::{FOR_ACCOUNT_STATUS, Fault};
+use crate::aws::tests::faults::{FOR_ACCOUNT_STATUS, Fault, no_fault_is_an_answer};
 use crate::baseline::{Cause, CauseClass};
 use crate::engine::cloud::Cloud;
-use futures::{StreamExt, stream};
-
 const REGION: &str = "eu-west-1";
 
 fn zones(items: &[(&str, &str, &str)]) -> Answer {
@@ -83,15 +81,5 @@ async fn cause_of(operation: Operation, fault: Fault) -> (Cause, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p5_no_read_for_the_status_that_fails_is_taken_for_an_answer() {
-    let faults = Fault::QUICK.into_iter().chain([Fault::Hang]).filter(|fault| !fault.needs_pages());
-    let cases =
-        FOR_ACCOUNT_STATUS.into_iter().flat_map(|operation| faults.clone().map(move |fault| (operation, fault)));
-    let each = |(operation, fault): (Operation, Fault)| async move {
-        let (cause, attempts) = cause_of(operation, fault).await;
-        assert_eq!(cause.class, fault.class(), "{operation} {fault:?}: {cause}");
-        assert!(attempts <= 3, "{operation} {fault:?}: {attempts} attempts");
-        let missing = (cause.class == CauseClass::AccessDenied).then_some(operation.action);
-        assert_eq!(cause.missing_action.as_deref(), missing, "{operation} {fault:?}");
-    };
-    stream::iter(cases).for_each_concurrent(8, each).await;
+    no_fault_is_an_answer(FOR_ACCOUNT_STATUS, cause_of).await;
 }

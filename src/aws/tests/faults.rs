@@ -12,7 +12,7 @@ use crate::api::Controls;
 use crate::aws::operation::{self, Operation};
 use crate::aws::testing::{ACCOUNT, Answer, Server, ec2_error, fast, json_error, query_error, s3_error, serve, target};
 use crate::aws::{AwsSettings, Rate};
-use crate::baseline::{CauseClass, Check, Control, Finding, Subject, Verdict};
+use crate::baseline::{Cause, CauseClass, Check, Control, Finding, Subject, Verdict};
 use crate::engine::cloud::CloudProvider;
 use crate::engine::{AssessError, Assessment, RegionSelection, Silent, assess};
 
@@ -371,6 +371,25 @@ async fn check(operation: Operation, fault: Fault, reference: &Reference) {
         };
         assert!(*count <= most, "{case}: {name} was called {count} times, {most} at most");
     }
+}
+
+/// Every fault that needs no pages, at each of these operations: what was not read has a cause that says why.
+pub(in crate::aws) async fn no_fault_is_an_answer<F>(
+    operations: impl IntoIterator<Item = Operation>,
+    cause_of: impl Fn(Operation, Fault) -> F,
+) where
+    F: Future<Output = (Cause, usize)>,
+{
+    let faults = Fault::QUICK.into_iter().chain([Fault::Hang]).filter(|fault| !fault.needs_pages());
+    let cases = operations.into_iter().flat_map(|operation| faults.clone().map(move |fault| (operation, fault)));
+    let each = async |(operation, fault): (Operation, Fault)| {
+        let (cause, attempts) = cause_of(operation, fault).await;
+        assert_eq!(cause.class, fault.class(), "{operation} {fault:?}: {cause}");
+        assert!(attempts <= 3, "{operation} {fault:?}: {attempts} attempts");
+        let missing = (cause.class == CauseClass::AccessDenied).then_some(operation.action);
+        assert_eq!(cause.missing_action.as_deref(), missing, "{operation} {fault:?}");
+    };
+    stream::iter(cases).for_each_concurrent(8, each).await;
 }
 
 async fn check_all(cases: Vec<(Operation, Fault)>) {

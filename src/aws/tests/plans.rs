@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
-
-use super::faults::{FOR_PLANS_OF_USERS, Fault};
+use super::faults::{FOR_PLANS_OF_USERS, Fault, no_fault_is_an_answer};
 use crate::aws::operation::{self, Operation};
 use crate::aws::testing::{fast, serve, unknown};
 use crate::aws::user::tests::{DENY, plain, user};
-use crate::baseline::{Cause, CauseClass};
+use crate::baseline::Cause;
 use crate::engine::cloud::Cloud;
 
 /// What a plan learns of the account while one operation fails.
@@ -32,15 +30,5 @@ async fn cause_of(operation: Operation, fault: Fault) -> (Cause, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p5_no_read_of_a_plan_that_fails_is_taken_for_an_answer() {
-    let faults = Fault::QUICK.into_iter().chain([Fault::Hang]).filter(|fault| !fault.needs_pages());
-    let cases =
-        FOR_PLANS_OF_USERS.into_iter().flat_map(|operation| faults.clone().map(move |fault| (operation, fault)));
-    let each = |(operation, fault): (Operation, Fault)| async move {
-        let (cause, attempts) = cause_of(operation, fault).await;
-        assert_eq!(cause.class, fault.class(), "{operation} {fault:?}: {cause}");
-        assert!(attempts <= 3, "{operation} {fault:?}: {attempts} attempts");
-        let missing = (cause.class == CauseClass::AccessDenied).then_some(operation.action);
-        assert_eq!(cause.missing_action.as_deref(), missing, "{operation} {fault:?}");
-    };
-    stream::iter(cases).for_each_concurrent(8, each).await;
+    no_fault_is_an_answer(FOR_PLANS_OF_USERS, cause_of).await;
 }
