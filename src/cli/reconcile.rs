@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// objects is needed. What changes AWS stays what it is: an evaluation that was asked for obeys the same budgets,
 /// windows and approvals.
 ///
-/// Exit codes: 0 the operator has looked, whatever it found; 1 it has not, or there is no such object.
+/// Exit codes: 0 the operator has looked, whatever it found; 1 it has not or could not, or there is no such object.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ReconcileArgs {
     /// The names of `AccountBaselines`, or with --account of `AwsAccounts`
@@ -79,33 +79,38 @@ pub async fn run(
     }
     let deadline = Instant::now() + args.timeout;
     let mut exit = Exit::Ok;
-    let mut asked = Vec::new();
+    let mut waiting = Vec::new();
     for name in &names {
         match ask(cluster, kind, name, value).await {
-            Ok(()) => asked.push(name),
+            Ok(()) if args.no_wait => writeln!(out, "{kind}/{name}  asked for")?,
+            Ok(()) => {
+                writeln!(err, "waiting for {kind}/{name}")?;
+                waiting.push(name);
+            }
             Err(why) => {
                 exit = Exit::Error;
                 writeln!(err, "error: {}", clean(&why))?;
             }
         }
     }
-    if args.no_wait {
-        for name in asked {
-            writeln!(out, "{kind}/{name}  asked for")?;
+    // All of them in turn: one that is never answered keeps no other from being told.
+    while !waiting.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut not_yet = Vec::new();
+        for name in waiting {
+            match answer(cluster, kind, name).await {
+                Answer::Looked(verdict) => writeln!(out, "{kind}/{name}  {}", clean(&verdict))?,
+                Answer::NotYet(_) if !left.is_zero() => not_yet.push(name),
+                Answer::NotYet(why) | Answer::Never(why) => {
+                    exit = Exit::Error;
+                    writeln!(err, "error: {}", clean(&why))?;
+                }
+            }
         }
-        return Ok(exit);
-    }
-    for name in asked {
-        writeln!(err, "waiting for {kind}/{name}")?;
-        match handled(cluster, kind, name, deadline).await {
-            Ok(verdict) => {
-                writeln!(out, "{kind}/{name}  {}", clean(&verdict))?;
-                out.flush()?;
-            }
-            Err(why) => {
-                exit = Exit::Error;
-                writeln!(err, "error: {}", clean(&why))?;
-            }
+        out.flush()?;
+        waiting = not_yet;
+        if !waiting.is_empty() {
+            sleep(LOOK_EVERY.min(left)).await;
         }
     }
     Ok(exit)
@@ -120,25 +125,31 @@ async fn ask(cluster: &dyn Requests, kind: RequestKind, name: &str, value: &str)
     }
 }
 
-/// Waits until the operator has looked; says what it found, or why it has not.
-async fn handled(cluster: &dyn Requests, kind: RequestKind, name: &str, deadline: Instant) -> Result<String, String> {
-    loop {
-        let standing = cluster.standing(kind, name).await;
-        let why = match standing {
-            Ok(Some(standing)) if standing.handled => return Ok(standing.verdict),
-            Ok(Some(Standing { suspended: Some(why), .. })) => {
-                return Err(format!("{kind}/{name} is not looked at: {why}"));
+/// What became of a request.
+enum Answer {
+    /// The operator has looked, and this is what it found.
+    Looked(String),
+    /// It has not looked so far, and this may be why.
+    NotYet(String),
+    /// It could not look, or never will.
+    Never(String),
+}
+
+async fn answer(cluster: &dyn Requests, kind: RequestKind, name: &str) -> Answer {
+    match cluster.standing(kind, name).await {
+        Ok(Some(standing)) if standing.handled => match standing.ready {
+            Some((ready, why)) if ready.starts_with("False") => {
+                Answer::Never(format!("{kind}/{name} could not be looked at: Ready is {ready}: {why}"))
             }
-            Ok(None) => return Err(format!("{kind}/{name} was deleted meanwhile")),
-            Ok(Some(standing)) => not_handled(kind, name, &standing),
-            Err(error) if error.may_pass => error.message,
-            Err(error) => return Err(error.message),
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(why);
+            Some(_) | None => Answer::Looked(standing.verdict),
+        },
+        Ok(Some(Standing { suspended: Some(why), .. })) => {
+            Answer::Never(format!("{kind}/{name} is not looked at: {why}"))
         }
-        sleep(LOOK_EVERY.min(left)).await;
+        Ok(Some(standing)) => Answer::NotYet(not_handled(kind, name, &standing)),
+        Ok(None) => Answer::Never(format!("{kind}/{name} was deleted meanwhile")),
+        Err(error) if error.may_pass => Answer::NotYet(error.message),
+        Err(error) => Answer::Never(error.message),
     }
 }
 

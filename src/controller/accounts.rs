@@ -23,6 +23,7 @@ use self::external_id::ExternalId;
 use self::look::look;
 use self::status::{next_status, recounted};
 use super::Guarded;
+use super::conditions::is_to_be_retried;
 use super::context::{Context, now, requested_at, until};
 use super::events::{reconcile_id, tell_all};
 use super::schedule::{Ending, Handled, Trigger, after, due};
@@ -139,7 +140,7 @@ fn trigger(account: &AwsAccount) -> Trigger {
 }
 
 fn handled(account: &AwsAccount) -> Option<Handled> {
-    let status = account.status.as_ref()?;
+    let status = account.status.as_ref().filter(|status| !is_to_be_retried(&status.conditions))?;
     let trigger = Trigger {
         generation: status.observed_generation,
         account_generation: None,

@@ -11,6 +11,7 @@ use tracing::{Instrument, Span, error_span, info, warn};
 
 use super::Guarded;
 use super::approvals::{Pending, pending};
+use super::conditions::is_to_be_retried;
 use super::context::{Context, now, requested_at, until};
 use super::enforcement::{VERSION, enforced};
 use super::events::{reconcile_id, tell_all};
@@ -149,9 +150,9 @@ impl Pass {
         self.account.as_ref().map_or("", |account| account.spec.account_id.as_str())
     }
 
-    /// What status tells of the last complete evaluation.
+    /// What status tells of the last complete evaluation; nothing where a later one failed.
     fn handled(&self) -> Option<Handled> {
-        let status = self.baseline.status.as_ref()?;
+        let status = self.baseline.status.as_ref().filter(|status| !is_to_be_retried(&status.conditions))?;
         let trigger = Trigger {
             generation: status.observed_generation,
             account_generation: status.observed_account_generation,

@@ -11,19 +11,24 @@ pub(super) struct Conditions<'a> {
     now: Timestamp,
 }
 
+/// The condition of a kind, where there is one.
+pub(super) fn find(list: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    list.iter().find(|condition| condition.r#type == kind.as_str())
+}
+
+/// Whether the last pass failed and is to be tried again: a process that has just started does so at once.
+pub(super) fn is_to_be_retried(list: &[Condition]) -> bool {
+    find(list, ConditionType::Reconciling).is_some_and(|condition| condition.status == ConditionStatus::True.as_str())
+}
+
 impl<'a> Conditions<'a> {
     pub(super) fn new(list: &'a mut Vec<Condition>, generation: i64, now: Timestamp) -> Self {
         Self { list, generation, now }
     }
 
-    pub(super) fn get(&self, kind: ConditionType) -> Option<&Condition> {
-        self.list.iter().find(|condition| condition.r#type == kind.as_str())
-    }
-
     /// Sets a condition; the transition time moves only where the status changes.
     pub(super) fn set(&mut self, kind: ConditionType, status: ConditionStatus, reason: Reason, message: &str) {
-        let last_transition_time = self
-            .get(kind)
+        let last_transition_time = find(self.list, kind)
             .filter(|condition| condition.status == status.as_str())
             .map_or(self.now, |condition| condition.last_transition_time);
         let condition = Condition {
@@ -47,7 +52,7 @@ impl<'a> Conditions<'a> {
 
     /// Leaves status and transition time as they are and says why nothing moves; `Unknown` where nothing was there.
     pub(super) fn keep(&mut self, kind: ConditionType, reason: Reason, message: &str) {
-        let status = match self.get(kind).map(|condition| condition.status.as_str()) {
+        let status = match find(self.list, kind).map(|condition| condition.status.as_str()) {
             Some("True") => ConditionStatus::True,
             Some("False") => ConditionStatus::False,
             _ => ConditionStatus::Unknown,

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::Guarded;
+use super::conditions::find;
 use super::context::requested_at;
 use super::entries::one_line;
 use super::fresh::{self, CallError, answered};
@@ -96,7 +97,7 @@ fn of_baseline(baseline: &AccountBaseline) -> Standing {
     let status = baseline.status.clone().unwrap_or_default();
     let ready = ready(&status.conditions);
     let own = baseline.spec.suspend.then(|| "the baseline is suspended: set its suspend to false".to_owned());
-    let compliant = get(&status.conditions, ConditionType::Compliant);
+    let compliant = find(&status.conditions, ConditionType::Compliant);
     let (drift, unknown) = (status.drift_total.unwrap_or_default(), status.unknown_total.unwrap_or_default());
     let judged = compliant.map_or_else(
         || "not evaluated".to_owned(),
@@ -105,7 +106,7 @@ fn of_baseline(baseline: &AccountBaseline) -> Standing {
     Standing {
         handled: is_handled(baseline, status.last_handled_reconcile_at.as_deref()),
         suspended: own.or_else(|| suspended(baseline, &status.conditions)),
-        verdict: with_trouble(judged, &status.conditions),
+        verdict: judged,
         ready,
     }
 }
@@ -137,27 +138,15 @@ fn is_handled(object: &impl ResourceExt, echo: Option<&str>) -> bool {
 
 /// The account of a baseline is suspended, as of this generation of the baseline.
 fn suspended(baseline: &AccountBaseline, conditions: &[Condition]) -> Option<String> {
-    let ready = get(conditions, ConditionType::Ready)?;
+    let ready = find(conditions, ConditionType::Ready)?;
     let is =
         ready.reason == Reason::Suspended.as_str() && Some(ready.observed_generation) == baseline.metadata.generation;
     is.then(|| format!("{}: set suspend to false", ready.message))
 }
 
-fn get(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.r#type == kind.as_str())
-}
-
 fn ready(conditions: &[Condition]) -> Option<(String, String)> {
-    let ready = get(conditions, ConditionType::Ready)?;
+    let ready = find(conditions, ConditionType::Ready)?;
     Some((format!("{} ({})", ready.status, ready.reason), ready.message.clone()))
-}
-
-/// A verdict of which one must know that it is not of now.
-fn with_trouble(verdict: String, conditions: &[Condition]) -> String {
-    match get(conditions, ConditionType::Ready) {
-        Some(ready) if ready.status == "False" => format!("{verdict}; {}: {}", ready.reason, ready.message),
-        _ => verdict,
-    }
 }
 
 fn failed(kind: RequestKind, name: &str, what: &str, error: &CallError) -> LedgerError {

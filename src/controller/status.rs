@@ -90,6 +90,10 @@ pub(super) fn next_status(
     now: Timestamp,
 ) -> AccountBaselineStatus {
     let mut next = previous.clone();
+    // Whoever asked has their answer, also where it is that the account could not be looked at.
+    if !matches!(outcome, Outcome::Suspended { .. }) {
+        next.last_handled_reconcile_at.clone_from(&seen.requested_at);
+    }
     if !enforces(seen.mode, &seen.controls) {
         Conditions::new(&mut next.conditions, seen.generation, now).remove(ConditionType::EnforcementBlocked);
     }
@@ -143,7 +147,6 @@ fn evaluated(
     next.observed_account_generation = seen.account_generation;
     next.observed_exceptions.clone_from(&seen.exceptions);
     next.observed_approvals.clone_from(&seen.approvals);
-    next.last_handled_reconcile_at.clone_from(&seen.requested_at);
     next.evaluated_by = Some(VERSION.to_owned());
     next.plan = planned.status();
     next.last_evaluated_at = Some(now);
@@ -213,7 +216,6 @@ fn stalled(next: &mut AccountBaselineStatus, seen: &Seen, reason: Reason, messag
     next.observed_account_generation = seen.account_generation;
     next.observed_exceptions.clone_from(&seen.exceptions);
     next.observed_approvals.clone_from(&seen.approvals);
-    next.last_handled_reconcile_at.clone_from(&seen.requested_at);
     let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
     conditions.set(ConditionType::Ready, ConditionStatus::False, reason, message);
     conditions.set(ConditionType::Stalled, ConditionStatus::True, reason, message);
@@ -278,9 +280,9 @@ pub(super) fn count(n: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Condition;
     use crate::baseline::admit::{Block, BlockReason};
     use crate::baseline::{AccountIdentity, CauseClass, Check, Finding, Subject};
+    use crate::controller::conditions::{find, is_to_be_retried};
 
     fn time(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -338,8 +340,22 @@ mod tests {
     }
 
     fn condition(status: &AccountBaselineStatus, kind: ConditionType) -> Option<(&str, &str)> {
-        let find = |c: &&Condition| c.r#type == kind.as_str();
-        status.conditions.iter().find(find).map(|c| (c.status.as_str(), c.reason.as_str()))
+        find(&status.conditions, kind).map(|c| (c.status.as_str(), c.reason.as_str()))
+    }
+
+    #[test]
+    fn whoever_asked_has_an_answer_whatever_came_of_it_and_a_failure_is_tried_again_after_a_restart() {
+        let asked = Seen { requested_at: Some("now".to_owned()), ..seen(1) };
+        let missing = Outcome::AccountNotFound { name: "payments".to_owned() };
+        for (outcome, again) in
+            [(evaluated_with(vec![passing()]), false), (failed(CauseClass::Unreachable), true), (missing, true)]
+        {
+            let status = next_status(&fresh(), &asked, &outcome, time(1));
+            assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("now"), "{outcome:?}");
+            assert_eq!(is_to_be_retried(&status.conditions), again, "{outcome:?}");
+        }
+        let suspended = next_status(&fresh(), &asked, &Outcome::Suspended { what: "baseline" }, time(1));
+        assert_eq!(suspended.last_handled_reconcile_at, None, "nobody looks");
     }
 
     #[test]
@@ -376,7 +392,7 @@ mod tests {
         let done = next_status(&blocked, &enforcing(1), &enforced_with(vec![passing()], made), time(2));
         assert_eq!(condition(&done, ConditionType::EnforcementBlocked), None);
         assert_eq!(done.plan.as_ref().unwrap().made, 2);
-        let ready = done.conditions.iter().find(|condition| condition.r#type == "Ready").unwrap();
+        let ready = find(&done.conditions, ConditionType::Ready).unwrap();
         assert!(ready.message.ends_with("2 changes made"), "{ready:?}");
     }
 
@@ -470,9 +486,8 @@ mod tests {
     fn an_edit_that_was_never_judged_does_not_keep_the_verdict_of_the_spec_before_it() {
         let before = next_status(&fresh(), &seen(1), &evaluated_with(vec![passing()]), time(0));
         let away = next_status(&before, &seen(2), &failed(CauseClass::Unreachable), time(60));
-        let compliant = |status: &AccountBaselineStatus| {
-            status.conditions.iter().find(|condition| condition.r#type == "Compliant").cloned().unwrap()
-        };
+        let compliant =
+            |status: &AccountBaselineStatus| find(&status.conditions, ConditionType::Compliant).cloned().unwrap();
         assert_eq!(
             (away.observed_generation, compliant(&away).observed_generation),
             (1, 1),

@@ -3,6 +3,7 @@
 //! Two equal statuses tell of nothing, so neither a steady state nor a restart of the operator does. Drift that could
 //! not be looked at again is neither new nor gone.
 
+use super::conditions::find;
 use super::events::{Event, Happening, Weight};
 use crate::api::{
     AccountBaselineStatus, AwsAccountStatus, BaselineExceptionStatus, Condition, ConditionType, DriftEntry,
@@ -58,14 +59,10 @@ pub(super) fn of_approval(before: &PlanApprovalStatus, after: &PlanApprovalStatu
     ready_became(&before.conditions, &after.conditions, &table, "Approve").into_iter().collect()
 }
 
-fn get(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.r#type == kind.as_str())
-}
-
 /// A condition whose status or reason is another one now, or that was not there.
 fn turned<'a>(before: &[Condition], after: &'a [Condition], kind: ConditionType) -> Option<&'a Condition> {
-    let now = get(after, kind)?;
-    let same = get(before, kind).is_some_and(|was| was.status == now.status && was.reason == now.reason);
+    let now = find(after, kind)?;
+    let same = find(before, kind).is_some_and(|was| was.status == now.status && was.reason == now.reason);
     (!same).then_some(now)
 }
 
@@ -84,7 +81,7 @@ fn ready_became(
 /// Whether the account can be looked at: suspended, resumed, not reachable, reachable again.
 fn reached(before: &[Condition], after: &[Condition], action: &str) -> Vec<Event> {
     let Some(now) = turned(before, after, ConditionType::Ready) else { return Vec::new() };
-    let was = get(before, ConditionType::Ready);
+    let was = find(before, ConditionType::Ready);
     let was_suspended = was.is_some_and(|was| was.reason == Reason::Suspended.as_str());
     let table = [
         (Reason::Suspended, Happening::Suspended),
@@ -190,11 +187,11 @@ fn stale(before: &AccountBaselineStatus, after: &AccountBaselineStatus) -> Optio
 /// What holds enforcement back, once for each reason.
 fn blocked(before: &AccountBaselineStatus, after: &AccountBaselineStatus) -> Option<Event> {
     let kind = ConditionType::EnforcementBlocked;
-    let Some(now) = get(&after.conditions, kind) else {
+    let Some(now) = find(&after.conditions, kind) else {
         let enforced = |status: &AccountBaselineStatus| {
-            get(&status.conditions, ConditionType::Ready).is_some_and(|now| now.reason == Reason::Enforced.as_str())
+            find(&status.conditions, ConditionType::Ready).is_some_and(|now| now.reason == Reason::Enforced.as_str())
         };
-        let was = get(&before.conditions, kind)?;
+        let was = find(&before.conditions, kind)?;
         let note = format!("no longer held back by {}", was.reason);
         return enforced(after).then(|| Event::new(Happening::EnforcementUnblocked, ENFORCE, note));
     };

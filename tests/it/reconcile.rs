@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Output;
 
+use plumbline_rig::aws_proxy::{Action, Matcher};
+
 use crate::support::{PLUMBLINE, World, cluster};
 
 const PASSWORDS: &str = "{passwordPolicy: {minimumPasswordLength: 14}}";
@@ -42,6 +44,24 @@ async fn an_evaluation_that_was_asked_for_is_waited_for_and_its_verdict_is_print
     assert!(crate::support::kubectl(&flux).await.status.success());
     let (code, out, err) = said(&reconcile(admin, &[&world.id]).await);
     assert!(code == Some(0) && out.contains("Compliant=False"), "{out} {err}");
+}
+
+#[tokio::test]
+async fn that_an_account_cannot_be_reached_is_the_answer_and_is_not_waited_for() {
+    let world = World::new().await;
+    let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 8}").await;
+    let refused = Action::AccessDenied { message: None };
+    world.aws.proxy().rule(Matcher::operation("sts", "AssumeRole"), refused, None);
+    world.account(&seeded.account_id, "").await;
+    world.baseline(PASSWORDS, "").await;
+    let _operator = world.operator();
+    let admin = cluster().await.admin_kubeconfig();
+    for args in [&[world.id.as_str()][..], &["--account", &world.id]] {
+        let (code, out, err) = said(&reconcile(admin, args).await);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{args:?}: {err}");
+        let answer = "could not be looked at: Ready is False (AccountUnreachable): ";
+        assert!(err.contains(answer) && err.contains("PlumblineAudit"), "{args:?}: {err}");
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub(super) fn next_status(
     now: Timestamp,
 ) -> AwsAccountStatus {
     let mut next = previous.clone();
+    next.last_handled_reconcile_at.clone_from(&trigger.requested_at);
     let mut conditions = Conditions::new(&mut next.conditions, trigger.generation, now);
     match outcome {
         Outcome::Verified(verified) => {
@@ -79,7 +80,6 @@ pub(super) fn next_status(
         }
     }
     next.observed_generation = trigger.generation;
-    next.last_handled_reconcile_at.clone_from(&trigger.requested_at);
     next
 }
 

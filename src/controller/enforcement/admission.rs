@@ -9,6 +9,7 @@ use crate::api::{AwsAccount, ConditionStatus, ConditionType, PlanApproval};
 use crate::baseline::admit::{Admission, Block, BlockReason, Terms, admit};
 use crate::controller::approvals::{self, Use};
 use crate::controller::budget::Share;
+use crate::controller::conditions::find;
 use crate::controller::context::now;
 use crate::controller::describe;
 use crate::controller::fresh::CallError;
@@ -119,8 +120,7 @@ fn external_id_objection(account: &AwsAccount) -> Option<String> {
         return None;
     }
     let status = account.status.as_ref();
-    let kind = ConditionType::ExternalIdEnforced.as_str();
-    let condition = status.and_then(|status| status.conditions.iter().find(|condition| condition.r#type == kind));
+    let condition = status.and_then(|status| find(&status.conditions, ConditionType::ExternalIdEnforced));
     match condition {
         Some(condition) if condition.status == ConditionStatus::True.as_str() => {
             let known = account.metadata.generation == Some(condition.observed_generation);
