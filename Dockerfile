@@ -15,7 +15,7 @@ RUN cargo install cargo-auditable --version 0.7.7 --locked
 COPY Cargo.toml Cargo.lock ./
 COPY tests/rig/Cargo.toml tests/rig/
 RUN mkdir -p src tests/it tests/rig/src \
-    && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs tests/rig/src/main.rs \
+    && for main in src tests/it tests/rig/src; do echo 'fn main() {}' > "$main/main.rs"; done \
     && touch src/lib.rs tests/rig/src/lib.rs \
     && cargo auditable build --release --locked --package plumbline
 

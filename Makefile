@@ -17,9 +17,10 @@ demo-stop: ## Stops what `make demo` left running.
 	@tests/demo/stop
 
 test: lint rig ## Format, clippy, unit, property and integration tests.
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 
-lint: ## Format and clippy, warnings as errors.
+lint: ## Format, clippy, the Dockerfile and the shell scripts: warnings as errors.
+	@tests/lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 
@@ -27,9 +28,7 @@ rig: ## What the tests run on: control plane, kubectl, Helm, Flux, AWS emulators
 	@tests/controlplane/build >/dev/null
 	@tests/controlplane/tools >/dev/null
 	@tests/gitops/build >/dev/null
-	@tests/aws/install >/dev/null
-	@tests/awscli/install >/dev/null
-	@tests/ministack/install >/dev/null
+	@for name in moto ministack awscli; do tests/python/install "$$name" >/dev/null || exit 1; done
 	@tests/prometheus/install >/dev/null
 
 image: ## The release, and the image of it without a daemon: built, looked into, and run on the rig. Half an hour once.

@@ -12,10 +12,10 @@ use crate::support::{PLUMBLINE, file};
 const ACCOUNT: &str = "444455556666";
 const OPERATOR: &str = "arn:aws:iam::111111111111:role/plumbline";
 
-/// Runs a program of a folder that an `install` script prints, and gives what it prints.
-fn run(install: &str, program: &str, environment: Vec<(&'static str, String)>, args: &[&str]) -> String {
-    let installed = Command::new(file(install)).output().unwrap();
-    assert!(installed.status.success(), "{install}: {}", String::from_utf8_lossy(&installed.stderr));
+/// Runs a program of one of the environments of `tests/python`, and gives what it prints.
+fn run(environment_of: &str, program: &str, environment: Vec<(&'static str, String)>, args: &[&str]) -> String {
+    let installed = Command::new(file("tests/python/install")).arg(environment_of).output().unwrap();
+    assert!(installed.status.success(), "{environment_of}: {}", String::from_utf8_lossy(&installed.stderr));
     let folder = String::from_utf8(installed.stdout).unwrap();
     let program = std::path::Path::new(folder.trim()).join("bin").join(program);
     let mut command = Command::new(&program);
@@ -43,7 +43,7 @@ async fn the_stack_makes_the_roles_with_the_printed_policies_and_the_second_one_
     let rig = AwsRig::own().await.unwrap();
     let aws = |args: &[&str]| {
         let whole: Vec<&str> = args.iter().copied().chain(["--output", "json"]).collect();
-        run("tests/awscli/install", "aws", rig.environment(ACCOUNT), &whole)
+        run("awscli", "aws", rig.environment(ACCOUNT), &whole)
     };
     let json = |args: &[&str]| -> Value { serde_json::from_str(&aws(args)).unwrap() };
     let operator = format!("OperatorRoleArn={OPERATOR}");
@@ -81,7 +81,7 @@ async fn the_stack_makes_the_roles_with_the_printed_policies_and_the_second_one_
 
 #[test]
 fn cfn_lint_has_nothing_to_say_of_the_template() {
-    let said = run("tests/aws/install", "cfn-lint", Vec::new(), &["examples/onboarding/cloudformation.yaml"]);
+    let said = run("moto", "cfn-lint", Vec::new(), &["examples/onboarding/cloudformation.yaml"]);
     assert_eq!(said, "");
 }
 

@@ -22,15 +22,14 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    /// Runs the `install` script of a folder beside this crate, which prints a virtual environment; starts a program of
-    /// that on a free loopback port, and waits until it answers `health` well.
+    /// Installs the emulator of this name where it is missing; starts a program of its environment on a free loopback
+    /// port, and waits until it answers `health` well.
     pub(crate) fn start(
         name: &'static str,
-        folder: &str,
         health: &str,
         program: impl FnOnce(&Path, PathBuf, SocketAddr) -> Program,
     ) -> anyhow::Result<Self> {
-        let environment = install(folder)?;
+        let environment = install(name)?;
         let address = free_address()?;
         let dir = tempfile::Builder::new().prefix(&format!("plumbline-{name}-")).tempdir()?.keep();
         let program = program(&environment.join("bin"), dir.join(format!("{name}.log")), address);
@@ -61,9 +60,11 @@ impl Emulator {
     }
 }
 
-fn install(folder: &str) -> anyhow::Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join("install");
+/// The virtual environment of one of the Python programs in `tests/python`.
+fn install(name: &str) -> anyhow::Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/install");
     let output = Command::new(&script)
+        .arg(name)
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run {}", script.display()))?;

@@ -35,10 +35,10 @@ impl Ministack {
     pub async fn start() -> anyhow::Result<Self> {
         // The start blocks for seconds.
         let emulator = tokio::task::spawn_blocking(|| {
-            Emulator::start("ministack", "ministack", "/_ministack/health", |programs, log, address| {
+            Emulator::start("ministack", "/_ministack/health", |programs, log, address| {
                 // It reads credentials, and much else, from its environment.
                 Program::new(programs.join("python"), log)
-                    .args([concat!(env!("CARGO_MANIFEST_DIR"), "/../ministack/serve.py")])
+                    .args([concat!(env!("CARGO_MANIFEST_DIR"), "/serve_ministack.py")])
                     .clear_env()
                     .env("AUTH", "true")
                     .env("BIND_HOST", "127.0.0.1")

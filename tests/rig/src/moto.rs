@@ -20,7 +20,7 @@ impl Moto {
     /// # Errors
     /// When the installation fails, or the server does not answer in time; its log is in the message.
     pub fn start() -> anyhow::Result<Self> {
-        let emulator = Emulator::start("moto", "aws", HEALTH, |programs, log, address| {
+        let emulator = Emulator::start("moto", HEALTH, |programs, log, address| {
             Program::new(programs.join("moto_server"), log)
                 .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
                 // Without the first, every account and region costs 100 ms and megabytes.

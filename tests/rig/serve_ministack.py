@@ -5,7 +5,7 @@ side; and it takes the reading of a list's entries for a call on no resource, wh
 does not allow. It does not know the lists of a user's service-specific credentials and signing certificates, of which
 nobody has any here, nor the condition key iam:PolicyARN. It leaves out aws:ViaAWSService, which AWS always sends, and
 it takes a session for one without MFA although a device was named when its token was asked for. How a policy's
-conditions are judged is its own. Works with the version that requirements.txt pins.
+conditions are judged is its own. Works with the version that `tests/python/ministack.txt` pins.
 """
 
 import contextvars
