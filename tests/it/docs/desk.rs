@@ -183,7 +183,8 @@ fn credentials(aws: &AwsRig, dir: &Path) {
 
 /// Installs the AWS command line where it is missing.
 async fn awscli() -> PathBuf {
-    let output = Command::new(file("tests/python/install")).arg("awscli").stderr(Stdio::inherit()).output().await.unwrap();
+    let output =
+        Command::new(file("tests/python/install")).arg("awscli").stderr(Stdio::inherit()).output().await.unwrap();
     assert!(output.status.success(), "the AWS command line cannot be installed, see above");
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("bin")
 }
