@@ -21,6 +21,11 @@ use crate::baseline::plan::effective;
 use crate::manifests::load;
 use crate::validate::{Objects, Validation};
 
+/// What AWS takes as inline policies of one role, without white space.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+const INLINE_POLICIES: usize = 10_240;
+
 /// Arguments of `plumbline iam-policy`.
 #[derive(Clone, Debug, Args)]
 pub struct IamPolicyArgs {
@@ -171,7 +176,22 @@ fn operator(args: &OperatorPolicyArgs, out: &mut impl Write) -> Result<Exit, Cli
     }
     let assumed: Vec<String> = roles.iter().map(|(arn, _)| arn.clone()).collect();
     let rows = || roles.iter().map(|(arn, what)| ["sts:AssumeRole".to_owned(), arn.clone(), what.join(", ")]).collect();
-    print(&operator_policy(&assumed), args.output, || table_of(rows()), out)
+    let policy = operator_policy(&assumed);
+    if let Some(note) = too_long(&policy, args)? {
+        eprintln!("note: {note}");
+    }
+    print(&policy, args.output, || table_of(rows()), out)
+}
+
+/// What to do where AWS would not take the policy as an inline policy of the operator's role.
+fn too_long(policy: &PolicyDocument, args: &OperatorPolicyArgs) -> Result<Option<String>, CliError> {
+    let length = serde_json::to_string(policy).map_err(|error| CliError::Format("JSON", error.into()))?.len();
+    let note = format!(
+        "the policy has {length} characters, and AWS takes {INLINE_POLICIES} inline on one role: part the accounts \
+         between policies, or allow arn:{}:iam::*:role/NAME with the condition aws:ResourceOrgID",
+        args.partition
+    );
+    Ok((length > INLINE_POLICIES).then_some(note))
 }
 
 fn print(
@@ -291,6 +311,21 @@ mod tests {
         let mut out = Vec::new();
         assert_eq!(run(&args, &mut out).unwrap(), Exit::Ok);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_policy_that_is_too_long_for_a_role_says_so_and_what_to_do() {
+        let cli = Cli::try_parse_from(["plumbline", "iam-policy", "operator", "-f", "accounts"]).unwrap();
+        let Command::Offline(Offline::IamPolicy(IamPolicyArgs { policy: Policy::Operator(args) })) = cli.command else {
+            panic!("another command")
+        };
+        let note = |roles: u64| {
+            let arns = (0..roles).map(|account| format!("arn:aws:iam::{account:012}:role/PlumblineAudit"));
+            too_long(&operator_policy(&arns.collect::<Vec<_>>()), &args).unwrap()
+        };
+        assert_eq!(note(200), None);
+        let said = note(300).unwrap();
+        assert!(said.contains("10240 inline") && said.contains("arn:aws:iam::*:role/NAME"), "{said}");
     }
 
     #[test]
