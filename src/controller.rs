@@ -31,6 +31,7 @@ mod scrape;
 mod status;
 mod term;
 mod transitions;
+mod unreadable;
 mod usage;
 mod watches;
 mod witness;

@@ -18,6 +18,9 @@ pub struct AccountBaselineStatus {
     /// The generation of the AwsAccount that was evaluated: an edit of it starts an evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_account_generation: Option<i64>,
+    /// The uid of that AwsAccount: one that was deleted and made again is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_account_uid: Option<String>,
     /// The value of the annotation that last forced an evaluation, as it was handled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,

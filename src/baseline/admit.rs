@@ -21,6 +21,7 @@ pub enum BlockReason {
     NotEnabled,
     NoEnforceRole,
     ExternalIdNotEnforced,
+    InvalidSpec,
     Conflict,
     Unsettled,
     EvaluatedOnly,
@@ -80,8 +81,11 @@ pub struct Terms<'a> {
     pub enabled: bool,
     /// Whether the account names a role for it.
     pub has_enforce_role: bool,
-    /// Why the account's roles are not safe to use, where that is checked and found.
-    pub external_id_not_enforced: Option<&'a str>,
+    /// Why the account's roles are not safe to use, where that is checked and found, and until when it is known where
+    /// it was not found yet.
+    pub external_id_not_enforced: Option<(&'a str, Option<Timestamp>)>,
+    /// The name of an exception that this version cannot read, so that nobody knows what it excepts.
+    pub unreadable_exception: Option<&'a str>,
     /// Whether this spec was evaluated by this version before.
     pub evaluated_before: bool,
 }
@@ -105,6 +109,7 @@ impl BlockReason {
             Self::NotEnabled => "NotEnabled",
             Self::NoEnforceRole => "NoEnforceRole",
             Self::ExternalIdNotEnforced => "ExternalIdNotEnforced",
+            Self::InvalidSpec => "InvalidSpec",
             Self::Conflict => "Conflict",
             Self::Unsettled => "Unsettled",
             Self::EvaluatedOnly => "EvaluatedOnly",
@@ -174,8 +179,14 @@ fn standing_block(terms: &Terms<'_>) -> Option<Block> {
     } else if !terms.has_enforce_role {
         let message = "the AwsAccount names no enforceRoleName: nothing in the account is changed";
         Some(block(BlockReason::NoEnforceRole, message, None))
-    } else if let Some(why) = terms.external_id_not_enforced {
-        Some(block(BlockReason::ExternalIdNotEnforced, why, None))
+    } else if let Some((why, until)) = terms.external_id_not_enforced {
+        Some(block(BlockReason::ExternalIdNotEnforced, why, until))
+    } else if let Some(name) = terms.unreadable_exception {
+        let message = format!(
+            "this version cannot read BaselineException {name}, which may except what would be changed: correct or \
+             delete it, or run the version that it was written for"
+        );
+        Some(block(BlockReason::InvalidSpec, message, None))
     } else if let Some(other) = terms.conflict {
         let message = format!("AccountBaseline {other} is for the same account: neither enforces, remove one");
         Some(block(BlockReason::Conflict, message, None))

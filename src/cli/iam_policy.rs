@@ -320,8 +320,8 @@ mod tests {
             panic!("another command")
         };
         let note = |roles: u64| {
-            let arns = (0..roles).map(|account| format!("arn:aws:iam::{account:012}:role/PlumblineAudit"));
-            too_long(&operator_policy(&arns.collect::<Vec<_>>()), &args).unwrap()
+            let named = (0..roles).map(|account| format!("arn:aws:iam::{account:012}:role/PlumblineAudit"));
+            too_long(&operator_policy(&named.collect::<Vec<_>>()), &args).unwrap()
         };
         assert_eq!(note(200), None);
         let said = note(300).unwrap();

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Exit;
 use crate::engine::ledger::LedgerError;
@@ -12,8 +12,11 @@ use crate::engine::requests::{RequestKind, Requests, Standing};
 use crate::render::clean;
 use crate::settings::duration;
 
-/// Between two looks at an object.
+/// Between two looks at ten objects.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long the looks may take that are made when the time is over, to say why.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// Ask the operator to look at baselines or accounts now, and wait until it has.
 ///
@@ -81,7 +84,8 @@ pub async fn run(
     let mut exit = Exit::Ok;
     let mut waiting = Vec::new();
     for name in &names {
-        match ask(cluster, kind, name, value).await {
+        let asked = timeout_at(deadline, ask(cluster, kind, name, value)).await;
+        match asked.unwrap_or_else(|_| Err(format!("{kind}/{name} was not asked: the time is over"))) {
             Ok(()) if args.no_wait => writeln!(out, "{kind}/{name}  asked for")?,
             Ok(()) => {
                 writeln!(err, "waiting for {kind}/{name}")?;
@@ -98,7 +102,9 @@ pub async fn run(
         let left = deadline.saturating_duration_since(Instant::now());
         let mut not_yet = Vec::new();
         for name in waiting {
-            match answer(cluster, kind, name).await {
+            let answer = timeout_at(deadline + LAST_LOOK, answer(cluster, kind, name)).await;
+            let silence = || Answer::NotYet(format!("{kind}/{name} could not be read: the API server does not answer"));
+            match answer.unwrap_or_else(|_| silence()) {
                 Answer::Looked(verdict) => writeln!(out, "{kind}/{name}  {}", clean(&verdict))?,
                 Answer::NotYet(_) if !left.is_zero() => not_yet.push(name),
                 Answer::NotYet(why) | Answer::Never(why) => {
@@ -110,7 +116,9 @@ pub async fn run(
         out.flush()?;
         waiting = not_yet;
         if !waiting.is_empty() {
-            sleep(LOOK_EVERY.min(left)).await;
+            // For hundreds of objects no more looks a second than for ten.
+            let tens = u32::try_from(waiting.len().div_ceil(10)).unwrap_or(u32::MAX);
+            sleep(LOOK_EVERY.saturating_mul(tens).min(left)).await;
         }
     }
     Ok(exit)
@@ -137,15 +145,15 @@ enum Answer {
 
 async fn answer(cluster: &dyn Requests, kind: RequestKind, name: &str) -> Answer {
     match cluster.standing(kind, name).await {
+        Ok(Some(Standing { suspended: Some(why), .. })) => {
+            Answer::Never(format!("{kind}/{name} is not looked at: {why}"))
+        }
         Ok(Some(standing)) if standing.handled => match standing.ready {
             Some((ready, why)) if ready.starts_with("False") => {
                 Answer::Never(format!("{kind}/{name} could not be looked at: Ready is {ready}: {why}"))
             }
             Some(_) | None => Answer::Looked(standing.verdict),
         },
-        Ok(Some(Standing { suspended: Some(why), .. })) => {
-            Answer::Never(format!("{kind}/{name} is not looked at: {why}"))
-        }
         Ok(Some(standing)) => Answer::NotYet(not_handled(kind, name, &standing)),
         Ok(None) => Answer::Never(format!("{kind}/{name} was deleted meanwhile")),
         Err(error) if error.may_pass => Answer::NotYet(error.message),

@@ -26,7 +26,7 @@ use super::Guarded;
 use super::conditions::is_to_be_retried;
 use super::context::{Context, now, requested_at, until};
 use super::events::{reconcile_id, tell_all};
-use super::schedule::{Ending, Handled, Trigger, after, due};
+use super::schedule::{Ending, Handled, Trigger, after, due, looked_since};
 use super::transitions;
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AwsAccount, AwsAccountStatus};
@@ -92,6 +92,7 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
         return Ok(Action::requeue(until(due_at)));
     }
     let (account_id, reconcile_id) = (account.spec.account_id.as_str(), reconcile_id());
+    let began = now();
     let span = error_span!("account", account = account.name_any(), account_id, reconcile_id);
     let outcome = tokio::select! {
         biased;
@@ -102,8 +103,11 @@ pub(super) async fn reconcile(account: Arc<Guarded<AwsAccount>>, context: Arc<Co
     let (at, usage) = (now(), context.usages.get(&uid));
     let written = write_status(&context.client, account, |stored| {
         let before = stored.status.clone().unwrap_or_default();
-        // Another process has looked since: this one was stopped for a while.
-        if before.last_verified_at > Some(at) { before } else { next_status(&before, &trigger, &outcome, &usage, at) }
+        if looked_since(before.last_verified_at, began, at) {
+            before
+        } else {
+            next_status(&before, &trigger, &outcome, &usage, at)
+        }
     })
     .instrument(span.clone())
     .await;
@@ -133,6 +137,7 @@ fn trigger(account: &AwsAccount) -> Trigger {
     Trigger {
         generation: account.metadata.generation.unwrap_or_default(),
         account_generation: None,
+        account_uid: None,
         requested_at: requested_at(account),
         exceptions: None,
         approvals: None,
@@ -144,6 +149,7 @@ fn handled(account: &AwsAccount) -> Option<Handled> {
     let trigger = Trigger {
         generation: status.observed_generation,
         account_generation: None,
+        account_uid: None,
         requested_at: status.last_handled_reconcile_at.clone(),
         exceptions: None,
         approvals: None,
@@ -155,7 +161,8 @@ fn tell(outcome: &Outcome) -> Ending {
     match outcome {
         Outcome::Verified(verified) => {
             info!(caller = verified.caller_arn, "verified");
-            Ending::Complete
+            let is_known = !matches!(verified.external_id, ExternalId::NotKnown(_));
+            if is_known { Ending::Complete } else { Ending::Partial }
         }
         Outcome::Failed { error, trust_statement: _ } => {
             warn!(%error, "not reachable");

@@ -17,9 +17,10 @@ use super::enforcement::{VERSION, enforced};
 use super::events::{reconcile_id, tell_all};
 use super::exceptions::{InForce, in_force};
 use super::outcome::{ending, tell};
-use super::schedule::{Ending, Handled, Trigger, after, due};
+use super::schedule::{Ending, Handled, Trigger, after, due, looked_since};
 use super::status::{Outcome, Seen, next_status};
 use super::transitions;
+use super::unreadable::withdraw;
 use super::usage::AccountUsage;
 use super::write::{WithStatus, WriteError, write_status};
 use crate::api::{AccountBaseline, AccountBaselineStatus, AwsAccount};
@@ -53,6 +54,8 @@ pub(super) struct Pass {
     pending: Pending,
     pub(super) trigger: Trigger,
     interval: Duration,
+    /// When the pass began: nothing that it reads is older.
+    began: Timestamp,
 }
 
 /// A judged account, and the cloud that it was read from.
@@ -71,7 +74,7 @@ pub(super) async fn reconcile(
         Err(invalid) => {
             let name = invalid.metadata.name.as_deref().unwrap_or_default();
             warn!(baseline = name, error = invalid.error, "this version cannot read the object; the others go on");
-            return Ok(Action::await_change());
+            return withdraw(&context, invalid).await.map(|()| Action::await_change());
         }
     };
     if !context.selects(&baseline.spec.account_ref.name) {
@@ -109,7 +112,7 @@ impl Pass {
     fn new(baseline: AccountBaseline, account: Option<AwsAccount>, in_force: InForce, pending: Pending) -> Self {
         let trigger = trigger(&baseline, account.as_ref(), &in_force, &pending);
         let interval = baseline.spec.interval.to_duration().unwrap_or(DEFAULT_INTERVAL);
-        Self { baseline, account, in_force, pending, trigger, interval }
+        Self { baseline, account, in_force, pending, trigger, interval, began: now() }
     }
 
     /// The time until a moment, or until the first exception or approval ends: then the trigger is another one.
@@ -128,6 +131,7 @@ impl Pass {
         self.baseline.status.as_ref().is_some_and(|status| {
             status.observed_generation == self.trigger.generation
                 && status.observed_account_generation == self.trigger.account_generation
+                && status.observed_account_uid == self.trigger.account_uid
                 && status.evaluated_by.as_deref() == Some(VERSION)
                 && status.plan.is_some()
         })
@@ -156,6 +160,7 @@ impl Pass {
         let trigger = Trigger {
             generation: status.observed_generation,
             account_generation: status.observed_account_generation,
+            account_uid: status.observed_account_uid.clone(),
             requested_at: status.last_handled_reconcile_at.clone(),
             exceptions: status.observed_exceptions.clone(),
             approvals: status.observed_approvals.clone(),
@@ -222,7 +227,7 @@ impl Pass {
             biased;
             () = context.stop.cancelled() => {}
             () = self.overtaken(context) => {
-                info!("given up: the spec, the account, an exception, an approval or an annotation changed");
+                info!("given up: the spec, the account, an exception or an approval changed");
             }
         }
     }
@@ -236,9 +241,14 @@ impl Pass {
             let (account, in_force) = (context.account(name), in_force(context, name, now()));
             let pending = pending(context, &self.baseline.name_any(), now());
             match context.baseline(&self.baseline.name_any()) {
-                Some(baseline)
-                    if baseline.uid() == self.baseline.uid()
-                        && trigger(&baseline, account.as_ref(), &in_force, &pending) == self.trigger => {}
+                Some(baseline) if baseline.uid() == self.baseline.uid() => {
+                    // A request waits for the end: many of them would never let a large account come to one.
+                    let requested_at = self.trigger.requested_at.clone();
+                    let asks = trigger(&baseline, account.as_ref(), &in_force, &pending);
+                    if (Trigger { requested_at, ..asks }) != self.trigger {
+                        return;
+                    }
+                }
                 _ => return,
             }
         }
@@ -249,8 +259,11 @@ impl Pass {
         tell(outcome);
         let written = write_status(&context.client, &self.baseline, |stored| {
             let before = stored.status.clone().unwrap_or_default();
-            // Another process has looked since: this one was stopped for a while.
-            if before.last_evaluated_at > Some(at) { before } else { next_status(&before, &seen, outcome, at) }
+            if looked_since(before.last_evaluated_at, self.began, at) {
+                before
+            } else {
+                next_status(&before, &seen, outcome, at)
+            }
         })
         .await?;
         context.settled(self.account_id(), outcome);
@@ -265,6 +278,7 @@ impl Pass {
         Seen {
             generation: self.trigger.generation,
             account_generation: self.trigger.account_generation,
+            account_uid: self.trigger.account_uid.clone(),
             requested_at: self.trigger.requested_at.clone(),
             exceptions: self.trigger.exceptions.clone(),
             approvals: self.trigger.approvals.clone(),
@@ -280,8 +294,45 @@ fn trigger(baseline: &AccountBaseline, account: Option<&AwsAccount>, in_force: &
     Trigger {
         generation: baseline.metadata.generation.unwrap_or_default(),
         account_generation: account.and_then(|account| account.metadata.generation),
+        account_uid: account.and_then(ResourceExt::uid),
         requested_at: requested_at(baseline),
         exceptions: in_force.fingerprint.clone(),
         approvals: pending.fingerprint.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{AccountBaselineSpec, AwsAccountSpec, PlanStatus};
+
+    fn pass(observed_uid: Option<&str>) -> Pass {
+        let mut account = AwsAccount::new("prod", AwsAccountSpec::default());
+        account.metadata.uid = Some("of-now".to_owned());
+        account.metadata.generation = Some(1);
+        let mut baseline = AccountBaseline::new("prod", AccountBaselineSpec::default());
+        baseline.metadata.generation = Some(1);
+        baseline.status = Some(AccountBaselineStatus {
+            observed_generation: 1,
+            observed_account_generation: Some(1),
+            observed_account_uid: observed_uid.map(str::to_owned),
+            evaluated_by: Some(VERSION.to_owned()),
+            last_evaluated_at: Some(Timestamp::UNIX_EPOCH),
+            plan: Some(PlanStatus::default()),
+            ..AccountBaselineStatus::default()
+        });
+        Pass::new(baseline, Some(account), InForce::default(), Pending::default())
+    }
+
+    #[test]
+    fn an_account_that_was_made_anew_under_its_old_name_was_not_evaluated_before() {
+        let same = pass(Some("of-now"));
+        assert!(same.evaluated_before());
+        assert_eq!(same.handled().unwrap().trigger, same.trigger, "not due before the interval ends");
+        for other in [Some("of-before"), None] {
+            let other = pass(other);
+            assert!(!other.evaluated_before(), "nothing is changed in it before it was evaluated once");
+            assert_ne!(other.handled().unwrap().trigger, other.trigger, "due at once");
+        }
     }
 }

@@ -19,6 +19,7 @@ use super::listing::Listing;
 use super::schedule::Attempt;
 use super::scrape::Found;
 use super::status::Outcome;
+use super::unreadable::Withdrawn;
 use super::usage::Usages;
 use crate::api::{AccountBaseline, AwsAccount, BaselineException, FLUX_REQUESTED_AT, PlanApproval, REQUESTED_AT};
 use crate::baseline::{AccountIdentity, Cause};
@@ -61,6 +62,8 @@ pub(super) struct Context {
     pub(super) usages: Usages,
     /// What the evaluations of this process found, for `/metrics`.
     pub(super) found: Found,
+    /// Whose verdict was withdrawn, because this version cannot read them.
+    pub(super) withdrawn: Withdrawn,
 }
 
 /// The last pass of each object, by uid: an object that is deleted and made again is another one.
@@ -147,9 +150,14 @@ impl Context {
         self.baselines_where(|baseline| account.is_none_or(|name| baseline.spec.account_ref.name == name))
     }
 
-    /// The baselines that name one of these accounts.
-    pub(super) fn baselines_of_any(&self, accounts: &BTreeSet<String>) -> Vec<ObjectRef<Guarded<AccountBaseline>>> {
-        self.baselines_where(|baseline| accounts.contains(&baseline.spec.account_ref.name))
+    /// The baselines that name one of these accounts; all where no accounts are given.
+    pub(super) fn baselines_of_any(
+        &self,
+        accounts: Option<&BTreeSet<String>>,
+    ) -> Vec<ObjectRef<Guarded<AccountBaseline>>> {
+        self.baselines_where(|baseline| {
+            accounts.is_none_or(|accounts| accounts.contains(&baseline.spec.account_ref.name))
+        })
     }
 
     fn baselines_where(&self, is: impl Fn(&AccountBaseline) -> bool) -> Vec<ObjectRef<Guarded<AccountBaseline>>> {

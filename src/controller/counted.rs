@@ -1,9 +1,11 @@
 //! Puts the counts of `/metrics` around the operator's requests to the API server, and around its passes. No IO of its
 //! own.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use kube::Client;
 use kube::client::ClientBuilder;
 use kube::runtime::controller::Action;
@@ -33,7 +35,7 @@ where
         let pass = context.metrics.pass(controller);
         let outcome = reconcile(object, context);
         Box::pin(async move {
-            let outcome = outcome.await;
+            let outcome = survived(outcome).await;
             pass.end(match &outcome {
                 Ok(next) if *next == Action::await_change() => PassResult::Success,
                 Ok(_) => PassResult::RequeueAfter,
@@ -41,5 +43,23 @@ where
             });
             outcome
         })
+    }
+}
+
+/// A pass that panics is one that failed, and no reason to end those of all other accounts.
+async fn survived<T>(pass: impl Future<Output = Result<T, WriteError>>) -> Result<T, WriteError> {
+    AssertUnwindSafe(pass).catch_unwind().await.unwrap_or(Err(WriteError::Panicked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn p13_a_pass_that_panics_has_failed_and_ends_nothing_else() {
+        let good = survived(async { Ok(1) }).await;
+        assert_eq!(good.unwrap(), 1);
+        let bad: Result<(), _> = survived(async { panic!("as a bug would") }).await;
+        assert!(matches!(bad, Err(WriteError::Panicked)), "{bad:?}");
     }
 }

@@ -13,11 +13,12 @@ use std::time::Duration;
 use futures::channel::mpsc;
 use futures::{StreamExt, future};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use tracing::{info, warn};
 
 use self::status::{Seen, next_status};
@@ -56,23 +57,36 @@ pub(super) struct InForce {
     pub(super) fingerprint: Option<String>,
     /// When the first of them ends.
     pub(super) next_end: Option<Timestamp>,
+    /// One that this version cannot read, as a later one may have written it. It excepts nothing, and as nobody knows
+    /// what it is to except, nothing is changed either.
+    pub(super) unreadable: Option<String>,
 }
 
-/// What holds in an account, as the watch last saw it. What this version cannot read, or must not honour, does not.
+/// What holds in an account, as the watch last saw it. What must not be honoured does not.
 pub(super) fn in_force(context: &Context, account: &str, now: Timestamp) -> InForce {
-    let objects = context.exceptions.state();
-    in_force_of(objects.iter().filter_map(|object| object.0.as_ref().ok()), account, now)
+    in_force_of(context.exceptions.state().iter().map(|object| &**object), account, now)
 }
 
 /// What of these objects holds in an account.
 pub(super) fn in_force_of<'a>(
-    objects: impl Iterator<Item = &'a BaselineException>,
+    objects: impl Iterator<Item = &'a Guarded<BaselineException>>,
     account: &str,
     now: Timestamp,
 ) -> InForce {
     let mut versions = Vec::new();
     let mut found = InForce::default();
     for object in objects {
+        let object = match &object.0 {
+            Ok(object) => object,
+            Err(invalid) => {
+                let ObjectMeta { name, uid, generation, .. } = invalid.metadata.clone();
+                let name = name.unwrap_or_default();
+                let version = format!("{}/{}", uid.unwrap_or_default(), generation.unwrap_or_default());
+                versions.push((name.clone(), version));
+                found.unreadable.get_or_insert(name);
+                continue;
+            }
+        };
         let Ok(exception) = read(object) else { continue };
         if !exception.in_force(account, now) {
             continue;
@@ -116,8 +130,8 @@ pub(super) async fn watch(
         .take_until(stop)
         .for_each(|event| {
             let baselines = match event {
-                Ok(watcher::Event::Apply(object)) => context.baselines_of_any(&known.changed(&object)),
-                Ok(watcher::Event::Delete(object)) => context.baselines_of_any(&known.gone(&object)),
+                Ok(watcher::Event::Apply(object)) => context.baselines_of_any(known.changed(&object).as_ref()),
+                Ok(watcher::Event::Delete(object)) => context.baselines_of_any(known.gone(&object).as_ref()),
                 // A list anew: exceptions may have vanished unseen.
                 Ok(watcher::Event::InitDone) => context.baselines_of(None),
                 Ok(watcher::Event::InitApply(object)) => {
@@ -141,28 +155,29 @@ pub(super) async fn watch(
 
 /// The version and the accounts of each exception, as the watch last saw them.
 #[derive(Default)]
-struct Known(BTreeMap<String, (Version, BTreeSet<String>)>);
+struct Known(BTreeMap<String, (Version, Accounts)>);
 
-/// Uid and generation; neither where the object cannot be read.
+/// Uid and generation.
 type Version = (Option<String>, Option<i64>);
+
+/// The accounts that an exception concerns; `None` for all, where it cannot be read.
+type Accounts = Option<BTreeSet<String>>;
 
 impl Known {
     /// The accounts whose verdicts may change: those of before and those of now; none where the spec is the same.
-    fn changed(&mut self, object: &Guarded<BaselineException>) -> BTreeSet<String> {
-        let (version, accounts): (Version, BTreeSet<String>) = match &object.0 {
-            Ok(object) => ((object.uid(), object.metadata.generation), accounts_of(object)),
-            Err(_) => ((None, None), BTreeSet::new()),
-        };
+    fn changed(&mut self, object: &Guarded<BaselineException>) -> Accounts {
+        let version = (object.uid(), object.meta().generation);
+        let accounts = object.0.as_ref().ok().map(accounts_of);
         let before = self.0.insert(object.name_any(), (version.clone(), accounts.clone()));
         match before {
-            Some((known, _)) if known == version => BTreeSet::new(),
-            Some((_, before)) => before.into_iter().chain(accounts).collect(),
+            Some((known, _)) if known == version => Some(BTreeSet::new()),
+            Some((_, before)) => Some(before?.into_iter().chain(accounts?).collect()),
             None => accounts,
         }
     }
 
-    fn gone(&mut self, object: &Guarded<BaselineException>) -> BTreeSet<String> {
-        self.0.remove(&object.name_any()).map(|(_, accounts)| accounts).unwrap_or_default()
+    fn gone(&mut self, object: &Guarded<BaselineException>) -> Accounts {
+        self.0.remove(&object.name_any()).map_or_else(|| Some(BTreeSet::new()), |(_, accounts)| accounts)
     }
 }
 
@@ -244,6 +259,8 @@ fn word(status: &BaselineExceptionStatus) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use kube::core::error_boundary::InvalidObject;
+
     use super::*;
 
     fn object(generation: i64, accounts: &[&str]) -> Guarded<BaselineException> {
@@ -256,12 +273,40 @@ mod tests {
 
     #[test]
     fn an_edit_concerns_the_accounts_of_before_and_of_now_and_a_status_concerns_none() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>());
         let mut known = Known::default();
         assert_eq!(known.changed(&object(1, &["a"])), names(&["a"]));
         assert_eq!(known.changed(&object(1, &["a"])), names(&[]));
         assert_eq!(known.changed(&object(2, &["b"])), names(&["a", "b"]));
         assert_eq!(known.gone(&object(2, &["b"])), names(&["b"]));
         assert_eq!(known.gone(&object(2, &["b"])), names(&[]));
+    }
+
+    fn unreadable(generation: i64) -> Guarded<BaselineException> {
+        let metadata = ObjectMeta {
+            name: Some("e".to_owned()),
+            uid: Some("u".to_owned()),
+            generation: Some(generation),
+            ..ObjectMeta::default()
+        };
+        kube::core::DeserializeGuard(Err(InvalidObject { error: "unknown field".to_owned(), metadata }))
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_concerns_every_account_until_it_can_be_read_or_is_gone() {
+        let mut known = Known::default();
+        assert_eq!(known.changed(&unreadable(1)), None);
+        assert_eq!(known.changed(&unreadable(1)), Some(BTreeSet::new()), "its status alone");
+        assert_eq!(known.changed(&object(2, &["a"])), None);
+        assert_eq!(known.changed(&unreadable(3)), None);
+        assert_eq!(known.gone(&unreadable(3)), None);
+
+        let now = Timestamp::UNIX_EPOCH;
+        let none = in_force_of([object(1, &["b"])].iter(), "a", now);
+        let some = in_force_of([object(1, &["b"]), unreadable(1)].iter(), "a", now);
+        assert_eq!((none.unreadable, none.fingerprint.is_some()), (None, false));
+        assert_eq!((some.unreadable.as_deref(), some.exceptions.len()), (Some("e"), 0), "it excepts nothing");
+        let edited = in_force_of([unreadable(2)].iter(), "a", now);
+        assert!(some.fingerprint.is_some() && some.fingerprint != edited.fingerprint, "each is evaluated anew");
     }
 }

@@ -97,8 +97,7 @@ impl KubeIntent {
 async fn exceptions(client: &Client, account: &str) -> Result<Option<String>, CallError> {
     let api = Api::<Guarded<BaselineException>>::all(client.clone());
     let objects = all(&api, ListParams::default()).await?;
-    let readable = objects.iter().filter_map(|object| object.0.as_ref().ok());
-    Ok(in_force_of(readable, account, now()).fingerprint)
+    Ok(in_force_of(objects.iter(), account, now()).fingerprint)
 }
 
 /// Another baseline for the account of this id, by a fresh list. One that this version cannot read has no account that

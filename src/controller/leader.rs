@@ -198,12 +198,13 @@ impl Candidate {
 
     async fn try_look(&mut self) -> Result<Look, CallError> {
         let stored = answered(self.api.get_opt(&self.name)).await?;
-        let seen = stored.as_ref().map(|lease| seen(lease, self.duration));
-        let unchanged = self.observation.unchanged_for(seen.as_ref(), Instant::now());
-        let holder = || seen.as_ref().and_then(|seen| seen.holder.clone()).unwrap_or_default();
+        let read = stored.as_ref().map(|lease| seen(lease, self.duration));
+        let (seen, unchanged) = self.observation.of(read, Instant::now());
+        let step = decide(seen, &self.me, self.duration, unchanged);
+        let holder = seen.and_then(|seen| seen.holder.clone()).unwrap_or_default();
         let sent = Instant::now();
-        let written = match (decide(seen.as_ref(), &self.me, self.duration, unchanged), &stored) {
-            (Step::Wait(_), _) => return Ok(Look::Follows(holder())),
+        let written = match (step, &stored) {
+            (Step::Wait(_), _) => return Ok(Look::Follows(holder)),
             (Step::Create | Step::Take | Step::Renew, None) => {
                 let lease = Lease {
                     metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
@@ -222,7 +223,7 @@ impl Candidate {
                 Ok(Look::Leads)
             }
             // Somebody was faster: what they wrote is read with the next look.
-            Err(error) if error.answer().is_some_and(|answer| answer.code == 409) => Ok(Look::Follows(holder())),
+            Err(error) if error.answer().is_some_and(|answer| answer.code == 409) => Ok(Look::Follows(holder)),
             Err(error) => Err(error),
         }
     }

@@ -88,6 +88,7 @@ fn reason(block: BlockReason) -> Reason {
         BlockReason::NotEnabled => Reason::NotEnabled,
         BlockReason::NoEnforceRole => Reason::NoEnforceRole,
         BlockReason::ExternalIdNotEnforced => Reason::ExternalIdNotEnforced,
+        BlockReason::InvalidSpec => Reason::InvalidSpec,
         BlockReason::Conflict => Reason::Conflict,
         BlockReason::Unsettled => Reason::Unsettled,
         BlockReason::EvaluatedOnly => Reason::EvaluatedOnly,
@@ -132,13 +133,14 @@ pub(super) fn again(
         }
         BlockReason::NotRecorded => after(AFTER_TROUBLE),
         BlockReason::ChangeBudgetExhausted => block.until.and_then(|until| not_before(until, AT_MOST_EVERY)),
-        BlockReason::OutsideWindow | BlockReason::MissingPermission | BlockReason::TooManyFailures => {
-            block.until.and_then(|until| not_before(until, AFTER_FIRST_LOOK))
-        }
+        BlockReason::ExternalIdNotEnforced
+        | BlockReason::OutsideWindow
+        | BlockReason::MissingPermission
+        | BlockReason::TooManyFailures => block.until.and_then(|until| not_before(until, AFTER_FIRST_LOOK)),
         // Somebody has to do something, and what they do starts an evaluation or is found with the next one.
         BlockReason::NotEnabled
         | BlockReason::NoEnforceRole
-        | BlockReason::ExternalIdNotEnforced
+        | BlockReason::InvalidSpec
         | BlockReason::Conflict
         | BlockReason::ApprovalRequired
         | BlockReason::Contested => None,
@@ -188,6 +190,7 @@ mod tests {
             |reason, until| again(Some(&block(reason, until)), true, 0, &none, time(1000)).map(Timestamp::as_second);
         assert_eq!(at(BlockReason::EvaluatedOnly, None), Some(1002));
         assert_eq!(at(BlockReason::NotRecorded, None), Some(1300));
+        assert_eq!(at(BlockReason::ExternalIdNotEnforced, Some(1060)), Some(1060), "it was not found out yet");
         assert_eq!(at(BlockReason::Unsettled, None), Some(1300));
         assert_eq!(at(BlockReason::Unsettled, Some(1000)), Some(1002));
         assert_eq!(at(BlockReason::Unsettled, Some(1045)), Some(1045), "once its call can no longer land");

@@ -14,6 +14,9 @@ const LONGEST_RETRY: Duration = Duration::from_mins(10);
 /// once again.
 const PARTIAL_RETRY: Duration = Duration::from_mins(5);
 
+/// So much may the clocks of two nodes differ.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
+
 /// What an evaluation answers to. If it differs from what was last handled, an evaluation is due at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Trigger {
@@ -21,6 +24,8 @@ pub(super) struct Trigger {
     pub(super) generation: i64,
     /// The generation of the account that a baseline names.
     pub(super) account_generation: Option<i64>,
+    /// The uid of that account: an account that was made anew begins at the same generation.
+    pub(super) account_uid: Option<String>,
     /// The value of the annotation that forces an evaluation.
     pub(super) requested_at: Option<String>,
     /// The fingerprint of the exceptions in force: when one comes, changes, goes or ends, it is another one.
@@ -71,9 +76,10 @@ pub(super) fn due(
     now: Timestamp,
 ) -> Timestamp {
     match (attempt, handled) {
-        (Some(attempt), _) if attempt.trigger == *trigger => attempt.next_at,
-        // A restart: what status tells of this very trigger is as good as a memory.
-        (None, Some(handled)) if handled.trigger == *trigger => {
+        // Never later than an interval from now: otherwise the clock was set back meanwhile.
+        (Some(attempt), _) if attempt.trigger == *trigger && attempt.next_at <= later(now, interval) => attempt.next_at,
+        // A restart: what status tells of this very trigger is as good as a memory, unless it is of the future.
+        (None, Some(handled)) if handled.trigger == *trigger && handled.at <= later(now, CLOCKS_DIFFER) => {
             let due = later(handled.at, interval);
             handled.next_change_at.map_or(due, |at| at.min(due))
         }
@@ -93,7 +99,11 @@ pub(super) fn after(
     jitter: f64,
 ) -> Attempt {
     let failures = match ending {
-        Ending::Failed => before.map_or(0, |attempt| attempt.failures).saturating_add(1),
+        // An edit or a request begins anew: whoever corrected something need not wait for what failed before.
+        Ending::Failed => {
+            let before = before.filter(|attempt| attempt.trigger == trigger);
+            before.map_or(0, |attempt| attempt.failures).saturating_add(1)
+        }
         Ending::Complete | Ending::Partial | Ending::Stalled => 0,
     };
     let delay = match ending {
@@ -106,6 +116,12 @@ pub(super) fn after(
     };
     let share = if ending == Ending::Failed { 0.5 } else { 0.1 };
     Attempt { trigger, failures, next_at: later(now, delay.mul_f64(1.0 - share * jitter.clamp(0.0, 1.0))) }
+}
+
+/// Whether another process has looked since a pass began, which was stopped for a while then. A time that is still to
+/// come is of a clock that was wrong, and must not keep what is true now from being written.
+pub(super) fn looked_since(stored: Option<Timestamp>, began: Timestamp, now: Timestamp) -> bool {
+    stored.is_some_and(|stored| stored > began && stored <= now)
 }
 
 fn later(from: Timestamp, by: Duration) -> Timestamp {
@@ -140,6 +156,8 @@ mod tests {
         assert_eq!(due(&asked, Some(&memory), None, HOUR, time(5)), time(5));
         let account = Trigger { account_generation: Some(2), ..trigger(1) };
         assert_eq!(due(&account, Some(&memory), None, HOUR, time(5)), time(5));
+        let made_anew = Trigger { account_uid: Some("b".to_owned()), ..trigger(1) };
+        assert_eq!(due(&made_anew, Some(&memory), None, HOUR, time(5)), time(5));
         let approved = Trigger { approvals: Some("0a1b".to_owned()), ..trigger(1) };
         assert_eq!(due(&approved, Some(&memory), None, HOUR, time(5)), time(5));
         let excepted = Trigger { exceptions: Some("0a1b".to_owned()), ..trigger(1) };
@@ -167,6 +185,30 @@ mod tests {
         assert_eq!(delays, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
         let next = after(trigger(1), memory.as_ref(), Ending::Complete, HOUR, time(0), 0.0);
         assert_eq!((next.failures, next.next_at), (0, time(3600)));
+    }
+
+    #[test]
+    fn whoever_corrected_something_does_not_wait_for_what_failed_before() {
+        let away = Attempt { trigger: trigger(1), failures: 9, next_at: time(600) };
+        let edited = after(trigger(2), Some(&away), Ending::Failed, HOUR, time(0), 0.0);
+        assert_eq!((edited.failures, edited.next_at), (1, time(10)));
+    }
+
+    #[test]
+    fn what_another_process_saw_since_is_not_overwritten_by_what_this_one_saw_before() {
+        let since = |stored| looked_since(stored, time(100), time(160));
+        assert!(since(Some(time(140))), "this process was stopped while it looked");
+        assert!(!since(Some(time(100))) && !since(Some(time(90))) && !since(None));
+        assert!(!since(Some(time(9000))), "of a clock that was wrong");
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_postpones_nothing() {
+        let ahead = Attempt { trigger: trigger(1), failures: 0, next_at: time(9 * 3600) };
+        assert_eq!(due(&trigger(1), Some(&ahead), None, HOUR, time(100)), time(100));
+        let handled = |at| Handled { trigger: trigger(1), at: time(at), next_change_at: None };
+        assert_eq!(due(&trigger(1), None, Some(&handled(6 * 3600)), HOUR, time(100)), time(100));
+        assert_eq!(due(&trigger(1), None, Some(&handled(130)), HOUR, time(100)), time(3730), "clocks differ a little");
     }
 
     /// When each of 300 accounts is looked at, if AWS is away from second 0 to `back`; all begin at the same moment.

@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
+use kube::core::ObjectMeta;
+use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::Store;
 
 use super::Guarded;
@@ -59,10 +61,16 @@ impl Objects for Context {
             }
         }
         for baseline in self.baselines.state() {
-            if let Ok(baseline) = &baseline.0
-                && self.selects(&baseline.spec.account_ref.name)
-            {
-                series.baseline(baseline, self.found.get(baseline).as_ref());
+            match &baseline.0 {
+                Ok(baseline) if self.selects(&baseline.spec.account_ref.name) => {
+                    series.baseline(baseline, self.found.get(baseline).as_ref());
+                }
+                Ok(_) => {}
+                Err(InvalidObject { metadata: ObjectMeta { name, uid, .. }, .. }) => {
+                    if let Some(account) = uid.as_deref().and_then(|uid| self.withdrawn.account(uid)) {
+                        series.unreadable_baseline(name.as_deref().unwrap_or_default(), &account);
+                    }
+                }
             }
         }
         for exception in self.exceptions.state() {

@@ -68,6 +68,8 @@ pub(super) struct Seen {
     pub(super) generation: i64,
     /// The account's generation; `None` where there is no account.
     pub(super) account_generation: Option<i64>,
+    /// The account's uid.
+    pub(super) account_uid: Option<String>,
     /// The value of the annotation that forces an evaluation.
     pub(super) requested_at: Option<String>,
     /// The fingerprint of the exceptions in force.
@@ -121,6 +123,7 @@ pub(super) fn next_status(
             let message = format!("the {what} is suspended: status is what was last seen");
             next.observed_generation = seen.generation;
             next.observed_account_generation = seen.account_generation;
+            next.observed_account_uid.clone_from(&seen.account_uid);
             next.observed_exceptions.clone_from(&seen.exceptions);
             next.observed_approvals.clone_from(&seen.approvals);
             let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
@@ -145,6 +148,7 @@ fn evaluated(
     let unknown = unknown_entries(&assessment.findings);
     next.observed_generation = seen.generation;
     next.observed_account_generation = seen.account_generation;
+    next.observed_account_uid.clone_from(&seen.account_uid);
     next.observed_exceptions.clone_from(&seen.exceptions);
     next.observed_approvals.clone_from(&seen.approvals);
     next.evaluated_by = Some(VERSION.to_owned());
@@ -214,6 +218,7 @@ fn unreachable(next: &mut AccountBaselineStatus, seen: &Seen, cause: &Cause, now
 fn stalled(next: &mut AccountBaselineStatus, seen: &Seen, reason: Reason, message: &str, now: Timestamp) {
     next.observed_generation = seen.generation;
     next.observed_account_generation = seen.account_generation;
+    next.observed_account_uid.clone_from(&seen.account_uid);
     next.observed_exceptions.clone_from(&seen.exceptions);
     next.observed_approvals.clone_from(&seen.approvals);
     let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
@@ -292,6 +297,7 @@ mod tests {
         Seen {
             generation,
             account_generation: Some(1),
+            account_uid: Some("a".to_owned()),
             requested_at: None,
             exceptions: None,
             approvals: None,

@@ -24,6 +24,7 @@ use super::context::{self, Context};
 use super::counted::passes;
 use super::ledger::{self, KubeLedger};
 use super::listing::Listing;
+use super::unreadable::Withdrawn;
 use super::write::WriteError;
 use super::{
     Guarded, Process, accounts, approvals, baselines, budget, describe, events, exceptions, scrape, usage, watches,
@@ -76,6 +77,7 @@ pub(super) async fn operate(process: Process, leadership: Arc<dyn Leadership>, s
         caller: tokio::sync::OnceCell::new(),
         usages,
         found: scrape::Found::default(),
+        withdrawn: Withdrawn::default(),
     });
     context.metrics.may_run_at_once(context.settings.concurrency);
     let _showing = context.metrics.showing(context.clone());

@@ -35,6 +35,17 @@ pub(super) enum WriteError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// What status is to be made of could not be read.
+    #[error("{name} could not be read: {why}")]
+    Unread {
+        /// The object.
+        name: String,
+        /// What the API server said.
+        why: String,
+    },
+    /// The pass ended before its status was written.
+    #[error("the pass panicked: this is a defect of Plumbline, please report it")]
+    Panicked,
     /// The API server took the call and said nothing.
     #[error("status of {name} could not be written: the API server did not answer within {}s", ANSWER_WITHIN.as_secs())]
     NoAnswer {
@@ -56,7 +67,7 @@ impl WriteError {
                 kube::Error::Api(answer) => Some(answer),
                 _ => None,
             },
-            Self::NoAnswer { .. } => None,
+            Self::Unread { .. } | Self::NoAnswer { .. } | Self::Panicked => None,
         }
     }
 }

@@ -16,8 +16,8 @@ use super::table::{
     Metric,
 };
 use super::write::samples_of;
-use crate::api::{AccountBaseline, AccountBaselineStatus, AwsAccount, BaselineException, Condition};
-use crate::baseline::{Control, Finding, Severity, Verdict};
+use crate::api::{AccountBaseline, AccountBaselineStatus, AwsAccount, BaselineException, Condition, Reason};
+use crate::baseline::{Check, Control, Finding, Severity, Verdict};
 
 /// The metrics of objects, in the order of the exposition.
 const OF_OBJECTS: [Metric; 13] = [
@@ -60,8 +60,8 @@ impl FindingCounts {
         counts
     }
 
-    /// What a status still tells of an evaluation that an earlier process made: the findings that fail. Of the others
-    /// it has no severity. A status that was cut short has the worst.
+    /// What a status still tells of an evaluation that an earlier process made: the findings that fail, and those that
+    /// are unknown. Those that pass it does not list. A status that was cut short has the worst.
     #[must_use]
     pub fn told_by(status: &AccountBaselineStatus) -> Self {
         let mut counts = Self::default();
@@ -71,6 +71,12 @@ impl FindingCounts {
             let severity = SEVERITIES.into_iter().find(|severity| severity.as_str() == entry.severity);
             if let Some((control, severity)) = control.zip(severity) {
                 counts.add(control, severity, Verdict::Fail);
+            }
+        }
+        for entry in &status.unknown {
+            let check = Check::ALL.into_iter().find(|check| check.as_str() == entry.check);
+            if let Some(check) = check {
+                counts.add(check.control(), check.severity(), Verdict::Unknown);
             }
         }
         counts
@@ -128,6 +134,13 @@ impl Series {
             let count = u32::try_from(*count).unwrap_or(u32::MAX);
             self.sample(&FINDINGS, &[&name, account, control, severity, verdict], count.into());
         }
+    }
+
+    /// A baseline that this version cannot read: it is there, its mode is not known, and it was never evaluated.
+    pub fn unreadable_baseline(&mut self, name: &str, account: &str) {
+        self.sample(&BASELINE, &[name, account, "Unknown"], 1.0);
+        let condition = ["Ready", "False", Reason::InvalidSpec.as_str()];
+        self.sample(&BASELINE_CONDITION, &[name, account, condition[0], condition[1], condition[2]], 1.0);
     }
 
     /// An exception that is looked after, and when it ends where that can be told.

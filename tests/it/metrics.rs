@@ -77,7 +77,7 @@ async fn ask(address: &str, accept: &str) -> std::io::Result<(String, String)> {
 }
 
 /// Waits until a scrape is as it should be.
-async fn until(world: &World, what: &str, is: impl Fn(&Scrape) -> bool) -> Scrape {
+pub(crate) async fn until(world: &World, what: &str, is: impl Fn(&Scrape) -> bool) -> Scrape {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let scrape = scrape(world).await;

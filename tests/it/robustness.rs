@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
+use crate::metrics::{self, Scrape};
 use crate::support::{World, condition, drift, file, prepare, verdict};
 
 const PASSWORDS: &str = "{passwordPolicy: {minimumPasswordLength: 14}}";
@@ -187,6 +188,25 @@ async fn malformed_objects_are_named_in_the_log_and_the_others_are_judged() {
         log.lines().any(|line| line.contains("cannot read the object") && line.contains(&format!("{kind}=\"{bad}\"")))
     };
     assert!(unreadable("account") && unreadable("baseline"), "{log}");
+    // What is not evaluated has no verdict, and says so where people and Prometheus look.
+    let withdrawn = |status: &Value| {
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let said = |kind: &str| conditions.iter().find(|it| it["type"] == kind).map(|it| it["reason"].clone());
+        (said("Ready"), said("Compliant")) == (Some("InvalidSpec".into()), Some("Stale".into()))
+    };
+    let api = Api::<DynamicObject>::all_with(robust.world.client.clone(), &ApiResource::erase::<AccountBaseline>(&()));
+    for tries in 0.. {
+        let stored = api.get(&bad).await.unwrap();
+        if withdrawn(&stored.data["status"]) {
+            break;
+        }
+        assert!(tries < 600, "{:#}\n{}", stored.data, robust.world.log());
+        sleep(Duration::from_millis(50)).await;
+    }
+    let ready = [("baseline", bad.as_str()), ("reason", "InvalidSpec")];
+    let told = |scrape: &Scrape| scrape.sum("plumbline_baseline_condition", &ready) == Some(1.0);
+    let scrape = metrics::until(&robust.world, "the baseline that cannot be read", told).await;
+    assert_eq!(scrape.sum("plumbline_baseline_info", &[("baseline", &bad)]), Some(1.0));
 
     // The watches go on: an edit of the good ones is seen, and so is the repair of the bad ones.
     robust.world.baseline("{passwordPolicy: {minimumPasswordLength: 6}}", "").await;

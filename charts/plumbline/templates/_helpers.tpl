@@ -51,7 +51,7 @@ app.kubernetes.io/part-of: plumbline
 
 {{/* Registry, repository, and the digest where there is one; a tag beside it says which version that is. */}}
 {{- define "plumbline.image" -}}
-{{- $registry := default .Values.image.registry (.Values.global).imageRegistry }}
+{{- $registry := default .Values.image.registry (.Values.global).imageRegistry | default "" }}
 {{- $image := ternary (printf "%s/%s" $registry .Values.image.repository) .Values.image.repository (ne $registry "") }}
 {{- if .Values.image.digest }}
 {{- with .Values.image.tag }}{{ $image = printf "%s:%s" $image . }}{{ end }}
@@ -61,25 +61,38 @@ app.kubernetes.io/part-of: plumbline
 {{- end }}
 {{- end }}
 
-{{/* Whether a flag is among the arguments of one's own. */}}
-{{- define "plumbline.argument" -}}
-{{- $flag := index . 1 }}
-{{- range (index . 0).Values.extraArgs }}
-{{- if has . (list $flag (printf "%s=true" $flag)) }}true{{ end }}
+{{/* Whether a text is one that the operator takes for yes. */}}
+{{- define "plumbline.yes" -}}
+{{- if has (toString . | lower) (list "true" "yes" "y" "t" "on" "1") }}true{{ end }}
 {{- end }}
+
+{{/* Whether a switch is on among the arguments, the variables or in the config file of one's own: the values, the flag
+without its dashes, and the key. Of `extraEnvFrom` nothing is known here. */}}
+{{- define "plumbline.asked" -}}
+{{- $root := index . 0 }}
+{{- $flag := printf "--%s" (index . 1) }}
+{{- range $root.Values.extraArgs }}
+{{- $said := tpl . $root }}
+{{- if eq $said $flag }}true{{ end }}
+{{- $value := trimPrefix (printf "%s=" $flag) $said }}
+{{- if ne $value $said }}{{ include "plumbline.yes" $value }}{{ end }}
+{{- end }}
+{{- $variable := printf "PLUMBLINE_%s" (index . 1 | replace "-" "_" | upper) }}
+{{- range $root.Values.extraEnv }}
+{{- if eq .name $variable }}{{ include "plumbline.yes" .value }}{{ end }}
+{{- end }}
+{{- include "plumbline.yes" (get ($root.Values.config | default dict) (index . 2)) }}
 {{- end }}
 
 {{/* Whether the operator may change accounts, however that was said: then it needs rights on records. */}}
 {{- define "plumbline.enforces" -}}
-{{- $asked := or .Values.enforcement.enabled (.Values.config).enforce }}
-{{- if or $asked (include "plumbline.argument" (list . "--enforce")) }}true{{ end }}
+{{- if or .Values.enforcement.enabled (include "plumbline.asked" (list . "enforce" "enforce")) }}true{{ end }}
 {{- end }}
 
 {{/* Whether the operator holds a Lease while it works. */}}
 {{- define "plumbline.elects" -}}
-{{- $asked := or .Values.leaderElection.enabled (.Values.config).leaderElect }}
-{{- $needed := include "plumbline.enforces" . }}
-{{- if or $asked $needed (include "plumbline.argument" (list . "--leader-elect")) }}true{{ end }}
+{{- $asked := or .Values.leaderElection.enabled (include "plumbline.asked" (list . "leader-elect" "leaderElect")) }}
+{{- if or $asked (include "plumbline.enforces" .) }}true{{ end }}
 {{- end }}
 
 {{/* The arguments of the operator. What values leave out is left to the config file and the operator's defaults. */}}
@@ -118,17 +131,24 @@ app.kubernetes.io/part-of: plumbline
 - --account-timeout={{ . }}
 {{- end }}
 {{- range $service := list "ec2" "iam" "s3" }}
-{{- with index $.Values.callRates $service }}
+{{- with index ($.Values.callRates | default dict) $service }}
 - --{{ $service }}-calls-per-second={{ int64 . }}
 {{- end }}
 {{- end }}
-{{- with .Values.log.level }}
+{{- with (.Values.log).level }}
 - {{ printf "--log-level=%s" . | quote }}
 {{- end }}
-{{- with .Values.log.format }}
+{{- with (.Values.log).format }}
 - --log-format={{ . }}
 {{- end }}
 {{- range .Values.extraArgs }}
+{{- $flag := tpl . $ | splitList "=" | first }}
+{{- if or (has $flag (list "--metrics-bind-address" "--health-probe-bind-address"))
+  (and (eq $flag "--log-format") ($.Values.log).format)
+  (and (eq $flag "--leader-elect") $.Values.leaderElection.enabled)
+  (and (eq $flag "--enforce") $.Values.enforcement.enabled) }}
+{{- fail (printf "extraArgs: the chart says %s itself, and it can be said once: set its value instead" $flag) }}
+{{- end }}
 - {{ tpl . $ | quote }}
 {{- end }}
 {{- end }}

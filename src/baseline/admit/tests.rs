@@ -74,6 +74,7 @@ struct World {
     enabled: bool,
     has_enforce_role: bool,
     external_id_not_enforced: Option<String>,
+    unreadable_exception: Option<String>,
     evaluated_before: bool,
 }
 
@@ -91,6 +92,7 @@ impl Default for World {
             enabled: true,
             has_enforce_role: true,
             external_id_not_enforced: None,
+            unreadable_exception: None,
             evaluated_before: true,
         }
     }
@@ -115,7 +117,8 @@ impl World {
             conflict: self.conflict.as_deref(),
             enabled: self.enabled,
             has_enforce_role: self.has_enforce_role,
-            external_id_not_enforced: self.external_id_not_enforced.as_deref(),
+            external_id_not_enforced: self.external_id_not_enforced.as_deref().map(|why| (why, None)),
+            unreadable_exception: self.unreadable_exception.as_deref(),
             evaluated_before: self.evaluated_before,
         };
         admit(plan, &terms)
@@ -147,7 +150,7 @@ fn the_first_thing_in_the_way_is_the_one_that_is_named() {
     let failed = || record("f", now(), Some((Outcome::Failed, SettledReason::NotShown)));
     let closed: Window = serde_saphyr::from_str("{days: [Mon], start: '00:00', duration: 1h, timeZone: UTC}").unwrap();
     // From the last that is looked at to the first: each is set beside those before it.
-    let obstacles: [(BlockReason, Obstacle); 10] = [
+    let obstacles: [(BlockReason, Obstacle); 11] = [
         (BlockReason::ChangeBudgetExhausted, Box::new(|world| world.operator_changes_per_hour = 0)),
         (BlockReason::OutsideWindow, Box::new(move |world| world.enforcement.windows = Some(vec![closed.clone()]))),
         (BlockReason::ApprovalRequired, Box::new(|world| world.enforcement.approval = ApprovalMode::Always)),
@@ -155,6 +158,10 @@ fn the_first_thing_in_the_way_is_the_one_that_is_named() {
         (BlockReason::TooManyFailures, Box::new(move |world| world.history.0.push(failed()))),
         (BlockReason::Unsettled, Box::new(|world| world.history.0.push(record("u", now(), None)))),
         (BlockReason::Conflict, Box::new(|world| world.conflict = Some("other".to_owned()))),
+        (
+            BlockReason::InvalidSpec,
+            Box::new(|world| world.unreadable_exception = Some("of-a-later-version".to_owned())),
+        ),
         (
             BlockReason::ExternalIdNotEnforced,
             Box::new(|world| world.external_id_not_enforced = Some("the role can be assumed without it".to_owned())),

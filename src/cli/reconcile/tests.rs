@@ -17,6 +17,7 @@ struct Object {
     asked: Option<String>,
     suspended: Option<String>,
     ready: Option<(String, String)>,
+    silent: bool,
 }
 
 #[async_trait]
@@ -26,6 +27,9 @@ impl Requests for Fake {
     }
 
     async fn standing(&self, _: RequestKind, name: &str) -> Result<Option<Standing>, LedgerError> {
+        if self.objects.lock().unwrap().get(name).is_some_and(|object| object.silent) {
+            std::future::pending::<()>().await;
+        }
         let mut objects = self.objects.lock().unwrap();
         let Some(object) = objects.get_mut(name) else { return Ok(None) };
         let handled = object.asked.is_some() && object.looks_until_handled == Some(0);
@@ -92,6 +96,15 @@ async fn what_is_missing_suspended_or_not_answered_is_said_and_the_others_go_on(
         assert!(err.contains(said), "{said}: {err}");
     }
     assert_eq!(fake.objects.lock().unwrap()["sleeps"].asked, None, "it would be of no use");
+}
+
+#[tokio::test]
+async fn an_api_server_that_says_nothing_is_not_waited_for_longer_than_was_asked() {
+    let silent = Object { silent: true, ..Object::default() };
+    let objects = [("a", silent.clone()), ("b", silent.clone()), ("c", silent)];
+    let (exit, out, err, _) = ran(&args(&["a", "b", "c"]), &objects).await;
+    assert_eq!((exit, out.as_str()), (Exit::Error, ""));
+    assert_eq!(err.matches("was not asked: the time is over").count(), 3, "{err}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::api::{AvailabilityZone, AwsAccountStatus};
 use crate::baseline::{Cause, CauseClass, Observed};
+use crate::controller::conditions::is_to_be_retried;
 use crate::controller::schedule::Trigger;
 use crate::engine::RegionsInScope;
 use crate::engine::cloud::Cloud;
@@ -99,9 +100,11 @@ async fn within<T>(end: Instant, read: impl Future<Output = Observed<T>>) -> Res
     }
 }
 
-/// Whether all of it is read: an edit and a request are the ways to say that rights were added.
+/// Whether all of it is read: an edit and a request are the ways to say that rights were added, also where the look
+/// that answered to them failed.
 fn is_due(status: &AwsAccountStatus, trigger: &Trigger, now: Timestamp) -> bool {
-    status.observed_generation != trigger.generation
+    is_to_be_retried(&status.conditions)
+        || status.observed_generation != trigger.generation
         || status.last_handled_reconcile_at != trigger.requested_at
         || status.details_read_at.is_none_or(|at| at.duration_until(now) >= EVERY)
 }

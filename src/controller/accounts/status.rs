@@ -23,7 +23,10 @@ pub(super) fn next_status(
     now: Timestamp,
 ) -> AwsAccountStatus {
     let mut next = previous.clone();
-    next.last_handled_reconcile_at.clone_from(&trigger.requested_at);
+    // Whoever asked has their answer, also where it is that the account could not be reached.
+    if !matches!(outcome, Outcome::Suspended) {
+        next.last_handled_reconcile_at.clone_from(&trigger.requested_at);
+    }
     let mut conditions = Conditions::new(&mut next.conditions, trigger.generation, now);
     match outcome {
         Outcome::Verified(verified) => {

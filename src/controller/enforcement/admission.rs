@@ -1,11 +1,11 @@
 //! Whether and how much of a plan may start: what of the cluster decides is read afresh, the rate is shared with the
 //! passes beside this one, and an approval is marked as used before anything is started under it. IO by fresh reads.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::{Client, ResourceExt};
 
 use super::{Look, Work, blocked};
-use crate::api::{AwsAccount, ConditionStatus, ConditionType, PlanApproval};
+use crate::api::{AwsAccount, ConditionType, PlanApproval};
 use crate::baseline::admit::{Admission, Block, BlockReason, Terms, admit};
 use crate::controller::approvals::{self, Use};
 use crate::controller::budget::Share;
@@ -14,6 +14,9 @@ use crate::controller::context::now;
 use crate::controller::describe;
 use crate::controller::fresh::CallError;
 use crate::controller::intent::rival;
+
+/// The time in which a look at an account finds out whether its roles demand the external id.
+const EXTERNAL_ID_CHECKED: SignedDuration = SignedDuration::from_mins(1);
 
 /// What of the cluster decides whether changes may start, read afresh.
 #[derive(Default)]
@@ -67,7 +70,7 @@ impl<'a> Work<'a> {
     fn decide(&self, look: &Look, standing: &Standing, operator_changes: &[Timestamp]) -> Admission {
         let consents: Vec<_> = standing.approvals.iter().filter_map(approvals::consent).collect();
         let settings = &self.context.settings.enforcement;
-        let external_id = external_id_objection(self.account);
+        let external_id = external_id_objection(self.account, now());
         let terms = Terms {
             now: now(),
             enforcement: &self.enforcement,
@@ -79,7 +82,8 @@ impl<'a> Work<'a> {
             conflict: standing.rival.as_deref(),
             enabled: self.enabled(),
             has_enforce_role: self.account.spec.enforce_role_name.is_some(),
-            external_id_not_enforced: external_id.as_deref(),
+            external_id_not_enforced: external_id.as_ref().map(|(why, until)| (why.as_str(), *until)),
+            unreadable_exception: self.pass.in_force.unreadable.as_deref(),
             evaluated_before: self.pass.evaluated_before(),
         };
         admit(&look.plan, &terms)
@@ -114,20 +118,24 @@ pub(super) fn approval_of<'s>(standing: &'s Standing, admission: &Admission) -> 
     standing.approvals.iter().find(|approval| approval.name_any() == *name)
 }
 
-/// Why the account's roles are not safe to use, where that is to be checked: it was found, or is not known yet.
-fn external_id_objection(account: &AwsAccount) -> Option<String> {
+/// Why the account's roles are not safe to use, where that is to be checked: it was found, or is not known yet. What is
+/// not known yet is looked at beside this pass, which starts none: so with the time when to look again.
+fn external_id_objection(account: &AwsAccount, now: Timestamp) -> Option<(String, Option<Timestamp>)> {
     if !account.spec.verify_external_id {
         return None;
     }
+    let soon = now.checked_add(EXTERNAL_ID_CHECKED).ok();
     let status = account.status.as_ref();
-    let condition = status.and_then(|status| find(&status.conditions, ConditionType::ExternalIdEnforced));
-    match condition {
-        Some(condition) if condition.status == ConditionStatus::True.as_str() => {
-            let known = account.metadata.generation == Some(condition.observed_generation);
-            (!known).then(|| "the AwsAccount was edited: its external id is checked anew first".to_owned())
-        }
-        Some(condition) => Some(condition.message.clone()),
-        None => Some("it was not checked yet whether the roles demand the external id".to_owned()),
+    let Some(condition) = status.and_then(|status| find(&status.conditions, ConditionType::ExternalIdEnforced)) else {
+        return Some(("it was not checked yet whether the roles demand the external id".to_owned(), soon));
+    };
+    if account.metadata.generation != Some(condition.observed_generation) {
+        return Some(("the AwsAccount was edited: its external id is checked anew first".to_owned(), soon));
+    }
+    match condition.status.as_str() {
+        "True" => None,
+        "False" => Some((condition.message.clone(), None)),
+        _ => Some((condition.message.clone(), soon)),
     }
 }
 
@@ -140,24 +148,31 @@ mod tests {
     fn an_account_whose_roles_do_not_demand_the_external_id_is_not_changed() {
         let mut account = AwsAccount::new("payments", AwsAccountSpec::default());
         account.metadata.generation = Some(2);
-        assert_eq!(external_id_objection(&account), None, "nobody asked for the check");
+        let now = Timestamp::UNIX_EPOCH;
+        let soon = Some(Timestamp::from_second(60).unwrap());
+        assert_eq!(external_id_objection(&account, now), None, "nobody asked for the check");
         account.spec.verify_external_id = true;
-        assert!(external_id_objection(&account).unwrap().contains("not checked yet"));
+        let (why, until) = external_id_objection(&account, now).unwrap();
+        assert!(why.contains("not checked yet") && until == soon, "{why}");
         let condition = |status: &str, generation| Condition {
             r#type: "ExternalIdEnforced".to_owned(),
             status: status.to_owned(),
             observed_generation: generation,
-            last_transition_time: jiff::Timestamp::UNIX_EPOCH,
+            last_transition_time: now,
             reason: String::new(),
             message: "the role can be assumed without it".to_owned(),
         };
-        let after = |account: &mut AwsAccount, condition| {
+        let mut after = |condition| {
             account.status = Some(AwsAccountStatus { conditions: vec![condition], ..AwsAccountStatus::default() });
-            external_id_objection(account)
+            external_id_objection(&account, now)
         };
-        assert_eq!(after(&mut account, condition("True", 2)), None);
-        assert!(after(&mut account, condition("True", 1)).unwrap().contains("edited"));
-        assert_eq!(after(&mut account, condition("False", 2)).unwrap(), "the role can be assumed without it");
-        assert_eq!(after(&mut account, condition("Unknown", 2)).unwrap(), "the role can be assumed without it");
+        assert_eq!(after(condition("True", 2)), None);
+        for edited in [condition("True", 1), condition("False", 1)] {
+            let (why, until) = after(edited).unwrap();
+            assert!(why.contains("edited") && until == soon, "{why}");
+        }
+        let open = "the role can be assumed without it".to_owned();
+        assert_eq!(after(condition("False", 2)), Some((open.clone(), None)), "somebody has to correct the role");
+        assert_eq!(after(condition("Unknown", 2)), Some((open, soon)));
     }
 }

@@ -49,23 +49,22 @@ pub(super) fn leads_until(sent: Instant, duration: Duration) -> Instant {
     sent + duration.mul_f64(0.9)
 }
 
-/// Since when, by this process's clock, a Lease has been as it is.
+/// The Lease as this process last saw it, and since when, by its own clock, it has been so.
 #[derive(Debug, Default)]
-pub(super) struct Observation(Option<(String, Instant)>);
+pub(super) struct Observation(Option<(Seen, Instant)>);
 
 impl Observation {
-    /// How long the Lease has not changed before the eyes of this process.
-    pub(super) fn unchanged_for(&mut self, lease: Option<&Seen>, at: Instant) -> Duration {
-        let Some(lease) = lease else {
-            self.0 = None;
-            return Duration::ZERO;
-        };
+    /// What was read at a moment, and how long it has not changed before the eyes of this process. A Lease that was
+    /// deleted stands as it was: its holder may count on it, and need not know yet.
+    pub(super) fn of(&mut self, read: Option<Seen>, at: Instant) -> (Option<&Seen>, Duration) {
+        if let Some(lease) = read
+            && self.0.as_ref().is_none_or(|(known, _)| *known != lease)
+        {
+            self.0 = Some((lease, at));
+        }
         match &self.0 {
-            Some((version, since)) if *version == lease.resource_version => at.saturating_duration_since(*since),
-            Some(_) | None => {
-                self.0 = Some((lease.resource_version.clone(), at));
-                Duration::ZERO
-            }
+            Some((lease, since)) => (Some(lease), at.saturating_duration_since(*since)),
+            None => (None, Duration::ZERO),
         }
     }
 }
@@ -100,6 +99,12 @@ mod tests {
         }
     }
 
+    /// What is done about a Lease that is read at a moment.
+    fn step(seen: &mut Observation, read: Option<&Seen>, me: &str, at: Instant) -> Step {
+        let (lease, unchanged) = seen.of(read.cloned(), at);
+        decide(lease, me, LASTS, unchanged)
+    }
+
     #[test]
     fn p6_a_lease_whose_holder_renews_is_never_taken_however_wrong_the_clocks_are() {
         let (mut seen, start) = (Observation::default(), Instant::now());
@@ -107,38 +112,47 @@ mod tests {
             // It renews with its own clock, which nobody looks at: only the change of the version counts.
             let lease = lease(Some("other"), &renewal.to_string());
             let at = start + Duration::from_secs(renewal * 14);
-            let unchanged = seen.unchanged_for(Some(&lease), at);
-            assert!(matches!(decide(Some(&lease), "me", LASTS, unchanged), Step::Wait(_)), "renewal {renewal}");
+            assert!(matches!(step(&mut seen, Some(&lease), "me", at), Step::Wait(_)), "renewal {renewal}");
         }
         let gone = lease(Some("other"), "99");
-        let at = start + Duration::from_secs(99 * 14 + 15);
-        assert_eq!(seen.unchanged_for(Some(&gone), at), LASTS);
-        assert_eq!(decide(Some(&gone), "me", LASTS, LASTS), Step::Take);
+        let last = start + Duration::from_secs(99 * 14);
+        assert_eq!(step(&mut seen, Some(&gone), "me", last + Duration::from_secs(14)), Step::Wait(LASTS / 15));
+        assert_eq!(step(&mut seen, Some(&gone), "me", last + LASTS), Step::Take);
     }
 
     #[test]
     fn p6_two_processes_never_lead_at_the_same_moment() {
-        // The one renews at every offset and then hangs; the other sees that renewal at once, or late.
+        // The one renews at every offset and then hangs; the other sees that renewal at once, or late. Whoever deletes
+        // the Lease meanwhile changes nothing about it.
         let start = Instant::now();
         for (sent, seen_after) in [(0, 0), (0, 500), (3_000, 1), (7_000, 4_000)] {
-            let sent = start + Duration::from_millis(sent);
-            let mut observed = Observation::default();
-            let renewed = lease(Some("one"), "7");
-            let first_seen = sent + Duration::from_millis(seen_after);
-            observed.unchanged_for(Some(&renewed), first_seen);
-            let mut at = first_seen;
-            while decide(Some(&renewed), "two", LASTS, observed.unchanged_for(Some(&renewed), at)) != Step::Take {
-                at += Duration::from_millis(100);
+            for deleted_after in [None, Some(Duration::ZERO), Some(Duration::from_secs(9))] {
+                let sent = start + Duration::from_millis(sent);
+                let mut observed = Observation::default();
+                let renewed = lease(Some("one"), "7");
+                let first_seen = sent + Duration::from_millis(seen_after);
+                observed.of(Some(renewed.clone()), first_seen);
+                let mut at = first_seen;
+                loop {
+                    let is_deleted = deleted_after.is_some_and(|after| at >= first_seen + after);
+                    if step(&mut observed, Some(&renewed).filter(|_| !is_deleted), "two", at) == Step::Take {
+                        break;
+                    }
+                    at += Duration::from_millis(100);
+                }
+                assert!(at > leads_until(sent, LASTS), "both lead");
             }
-            assert!(at > leads_until(sent, LASTS), "both lead");
         }
     }
 
     #[test]
     fn a_lease_that_was_made_again_is_a_new_one() {
         let (mut seen, start) = (Observation::default(), Instant::now());
-        seen.unchanged_for(Some(&lease(Some("other"), "1")), start);
-        assert_eq!(seen.unchanged_for(None, start + LASTS), Duration::ZERO);
-        assert_eq!(seen.unchanged_for(Some(&lease(Some("other"), "1")), start + LASTS), Duration::ZERO);
+        assert_eq!(step(&mut seen, None, "me", start), Step::Create);
+        assert_eq!(step(&mut seen, Some(&lease(Some("other"), "1")), "me", start), Step::Wait(LASTS));
+        assert_eq!(step(&mut seen, None, "me", start + LASTS / 3), Step::Wait(LASTS * 2 / 3));
+        assert_eq!(step(&mut seen, Some(&lease(Some("other"), "2")), "me", start + LASTS), Step::Wait(LASTS));
+        assert_eq!(step(&mut seen, Some(&lease(None, "3")), "me", start + LASTS), Step::Take, "released");
+        assert_eq!(step(&mut seen, None, "me", start + LASTS), Step::Take, "released, and deleted then");
     }
 }

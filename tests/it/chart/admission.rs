@@ -109,7 +109,8 @@ async fn to_name_the_role_that_changes_an_account_is_the_same_right() {
         }
         account
     };
-    let says = "to name an enforceRoleName, the verb enforce on awsaccounts.plumbline.dev is needed";
+    let says =
+        "to edit an account that names an enforceRoleName, the verb enforce on awsaccounts.plumbline.dev is needed";
     until_refused("accountant", &account("admission-changed", Some("PlumblineEnforce")), says).await;
     create("accountant", &account("admission-read", None)).await.unwrap();
     let name_it = r#"{"spec": {"enforceRoleName": "PlumblineEnforce"}}"#;

@@ -61,6 +61,7 @@ impl Desk {
         environment.push(("PLUMBLINE_LOG", "info,plumbline=debug".to_owned()));
         let node = Node { cluster: Arc::clone(&cluster), environment, dir: dir.path().to_owned() };
         let desk = Self { aws, cluster, dir, awscli: awscli().await, _kubelet: node.watch().await };
+        desk.identity().await;
         if begins != Begins::WithNothing {
             desk.install().await;
         }
@@ -68,6 +69,13 @@ impl Desk {
             desk.declare().await;
         }
         desk
+    }
+
+    /// The operator's own role. On EKS docs/install.md makes it, by commands that are not run here.
+    async fn identity(&self) {
+        let trust = r#"{"Version": "2012-10-17", "Statement": []}"#;
+        let role = "--role-name plumbline --assume-role-policy-document";
+        self.run_text(&format!("aws iam create-role {role} '{trust}' >role.json")).await;
     }
 
     /// What docs/install.md comes to.
