@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Guarded;
-use super::conditions::Conditions;
+use super::conditions::{Conditions, find};
 use super::context::{Context, now};
 use super::entries::one_line;
 use super::fresh::answered;
@@ -93,8 +93,15 @@ pub(super) async fn withdraw(context: &Context, invalid: &InvalidObject) -> Resu
 
 /// The status without its verdict. What else a later version wrote stays.
 fn withdrawn(mut status: Map<String, Value>, generation: i64, error: &str, now: Timestamp) -> Map<String, Value> {
-    let stored = status.remove("conditions").and_then(|conditions| serde_json::from_value(conditions).ok());
+    let stored = status.get("conditions").and_then(|conditions| serde_json::from_value(conditions.clone()).ok());
     let mut list: Vec<Condition> = stored.unwrap_or_default();
+    let said = |kind, reason: Reason| {
+        find(&list, kind).is_some_and(|it| it.reason == reason.as_str() && it.observed_generation == generation)
+    };
+    // Whatever the error was called: two versions must not correct each other for ever.
+    if said(ConditionType::Ready, Reason::InvalidSpec) && said(ConditionType::Compliant, Reason::Stale) {
+        return status;
+    }
     let mut conditions = Conditions::new(&mut list, generation, now);
     let message = one_line(&format!(
         "this version of Plumbline cannot read it: correct it, or run the version that it was written for: {error}"
@@ -134,7 +141,8 @@ mod tests {
         assert_eq!(said, expected);
         assert!(list[1].message.contains("unknown field `regions`"), "{}", list[1].message);
         assert_eq!((&after["ofALaterVersion"], after.get("observedAccountUid")), (&json!({"kept": true}), None));
-        assert_eq!(withdrawn(after.clone(), 4, "unknown field `regions`", time(99)), after, "nothing to write");
+        assert_eq!(withdrawn(after.clone(), 4, "as another version calls it", time(99)), after, "nothing to write");
+        assert_ne!(withdrawn(after.clone(), 5, "unknown field `regions`", time(99)), after, "edited, and no better");
         let odd = withdrawn(Map::from_iter([("conditions".to_owned(), json!("none"))]), 1, "bad", time(10));
         assert_eq!(odd["conditions"].as_array().map(Vec::len), Some(3));
     }

@@ -286,27 +286,6 @@ async fn what_is_denied_is_unknown_with_the_missing_action_and_the_rest_is_judge
 }
 
 #[tokio::test]
-async fn an_account_that_is_made_anew_with_another_id_is_evaluated_at_once() {
-    let world = World::new().await;
-    let weak = world.seed("passwordPolicy: {minimumPasswordLength: 8}").await;
-    let strong = world.seed("passwordPolicy: {minimumPasswordLength: 16}").await;
-    world.account(&weak.account_id, "").await;
-    world.baseline(PASSWORDS, "").await;
-    let mut operator = world.operator();
-    let first = world.evaluated(1).await;
-    assert_eq!(verdict(&first, "Compliant"), Some(("False".into(), "DriftDetected".into())));
-    // So that both events are there before the operator looks: there is no moment without an account for it.
-    operator.signal(Signal::Stop).unwrap();
-    let params = kube::api::DeleteParams::default();
-    Api::<AwsAccount>::all(world.client.clone()).delete(&world.id, &params).await.unwrap();
-    assert_eq!(world.account(&strong.account_id, "").await.metadata.generation, Some(1));
-    operator.signal(Signal::Continue).unwrap();
-    let passes =
-        |baseline: &AccountBaseline| verdict(baseline, "Compliant") == Some(("True".into(), "AllPassing".into()));
-    world.until("the other account judged", passes).await;
-}
-
-#[tokio::test]
 async fn a_role_that_cannot_be_assumed_is_said_and_tried_again() {
     let world = World::new().await;
     let seeded = world.seed("passwordPolicy: {minimumPasswordLength: 16}").await;

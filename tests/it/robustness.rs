@@ -13,7 +13,7 @@ use plumbline::api::{AccountBaseline, AwsAccount};
 use plumbline_rig::aws_proxy::{Action as AwsAction, Matcher as AwsMatcher, ProxyOptions};
 use plumbline_rig::controlplane::{ControlPlane, manifests};
 use plumbline_rig::kube_proxy::{Action, Call, KubeProxy, Matcher};
-use plumbline_rig::supervisor::Supervised;
+use plumbline_rig::supervisor::{Signal, Supervised};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
@@ -219,6 +219,28 @@ async fn malformed_objects_are_named_in_the_log_and_the_others_are_judged() {
     assert_eq!(verdict(&baseline, "Compliant"), Some(("True".into(), "AllPassing".into())));
     assert_eq!(verdict(&baseline, "Stalled"), None);
     robust.healthy();
+}
+
+#[tokio::test]
+async fn an_account_that_is_made_anew_with_another_id_is_evaluated_at_once() {
+    // Apart from the others, whose operators would see a baseline without an account.
+    let world = World::on(lenient().await).await;
+    let weak = world.seed("passwordPolicy: {minimumPasswordLength: 8}").await;
+    let strong = world.seed("passwordPolicy: {minimumPasswordLength: 16}").await;
+    world.account(&weak.account_id, "").await;
+    world.baseline(PASSWORDS, "").await;
+    let mut operator = world.operator();
+    let first = world.evaluated(1).await;
+    assert_eq!(verdict(&first, "Compliant"), Some(("False".into(), "DriftDetected".into())));
+    // So that both events are there before the operator looks: there is no moment without an account for it.
+    operator.signal(Signal::Stop).unwrap();
+    let params = DeleteParams::default();
+    Api::<AwsAccount>::all(world.client.clone()).delete(&world.id, &params).await.unwrap();
+    assert_eq!(world.account(&strong.account_id, "").await.metadata.generation, Some(1));
+    operator.signal(Signal::Continue).unwrap();
+    let passes =
+        |baseline: &AccountBaseline| verdict(baseline, "Compliant") == Some(("True".into(), "AllPassing".into()));
+    world.until("the other account judged", passes).await;
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ async fn a_dropped_control_plane_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_taken_port_is_told_apart_from_other_failures_so_that_another_is_tried() {
-    let programs = script("build").await.unwrap();
+    let programs = script("controlplane/build").await.unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let error = ControlPlane::launch(&programs, port).await.unwrap_err();
