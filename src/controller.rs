@@ -37,11 +37,13 @@ mod watches;
 mod witness;
 mod write;
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client;
-use kube::core::DeserializeGuard;
+use kube::core::{ClusterResourceScope, DeserializeGuard};
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -50,11 +52,23 @@ pub use self::cluster::{cluster, cluster_of};
 use self::leader::Candidate;
 pub use self::requests::requests;
 use self::term::operate;
+use crate::api::{AccountBaseline, AwsAccount, BaselineException, PlanApproval};
 use crate::engine::cloud::Provider;
 use crate::engine::ledger::Leadership;
 use crate::metrics::Metrics;
 use crate::server::{self, ListenError, Listeners, Readiness};
 use crate::settings::Settings;
+
+/// A kind that people declare, and that the operator watches.
+trait Declared:
+    Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+}
+
+impl Declared for AwsAccount {}
+impl Declared for AccountBaseline {}
+impl Declared for BaselineException {}
+impl Declared for PlanApproval {}
 
 /// An object that may be malformed: one bad object must not stop the watch of the others.
 type Guarded<K> = DeserializeGuard<K>;

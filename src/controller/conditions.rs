@@ -45,6 +45,13 @@ impl<'a> Conditions<'a> {
         }
     }
 
+    /// Says that nothing will change without an edit.
+    pub(super) fn stall(&mut self, reason: Reason, message: &str) {
+        self.set(ConditionType::Ready, ConditionStatus::False, reason, message);
+        self.set(ConditionType::Stalled, ConditionStatus::True, reason, message);
+        self.remove(ConditionType::Reconciling);
+    }
+
     /// Drops a condition that is present only while true.
     pub(super) fn remove(&mut self, kind: ConditionType) {
         self.list.retain(|condition| condition.r#type != kind.as_str());

@@ -1,6 +1,6 @@
 //! What every pass shares: the stores of the watches, the cloud, the ledger, the memory of earlier passes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -66,6 +66,14 @@ pub(super) struct Context {
     pub(super) withdrawn: Withdrawn,
 }
 
+/// The uids of the objects that are there, as far as this version can tell: what is remembered of others is forgotten.
+pub(super) fn uids<K>(live: &Store<K>) -> HashSet<String>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    live.state().iter().filter_map(|object| object.uid()).collect()
+}
+
 /// The last pass of each object, by uid: an object that is deleted and made again is another one.
 #[derive(Default)]
 pub(super) struct Attempts(Mutex<HashMap<String, Attempt>>);
@@ -88,8 +96,7 @@ impl Attempts {
         let mut map = self.map();
         map.insert(uid.to_owned(), attempt);
         if map.len() > live.len() {
-            let uids: std::collections::HashSet<String> =
-                live.state().iter().filter_map(|object| object.uid()).collect();
+            let uids = uids(live);
             map.retain(|known, _| uids.contains(known) || known == uid);
         }
     }

@@ -2,16 +2,14 @@
 
 use async_trait::async_trait;
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::core::ClusterResourceScope;
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
-use super::Guarded;
 use super::conditions::find;
 use super::context::requested_at;
 use super::entries::one_line;
 use super::fresh::{self, CallError, answered};
+use super::{Declared, Guarded};
 use crate::api::{AccountBaseline, AwsAccount, Condition, ConditionType, REQUESTED_AT, Reason};
 use crate::engine::ledger::LedgerError;
 use crate::engine::requests::{RequestKind, Requests, Standing};
@@ -33,12 +31,6 @@ pub async fn requests() -> Result<Box<dyn Requests>, Box<dyn std::error::Error +
     let client = fresh::client(kube::Config::infer().await?)?;
     Ok(Box::new(KubeRequests { client }))
 }
-
-/// A kind of which only metadata is read and written.
-trait Asked: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + std::fmt::Debug + DeserializeOwned {}
-
-impl Asked for AccountBaseline {}
-impl Asked for AwsAccount {}
 
 #[async_trait]
 impl Requests for KubeRequests {
@@ -73,7 +65,7 @@ impl Requests for KubeRequests {
 }
 
 impl KubeRequests {
-    async fn names_of<K: Asked>(&self) -> Result<Vec<String>, LedgerError> {
+    async fn names_of<K: Declared>(&self) -> Result<Vec<String>, LedgerError> {
         let api = Api::<K>::all(self.client.clone());
         let found = answered(api.list_metadata(&ListParams::default())).await.map_err(|error| LedgerError {
             message: format!("the objects of kind {} cannot be listed: {error}", K::kind(&())),
@@ -84,7 +76,7 @@ impl KubeRequests {
         Ok(names)
     }
 
-    async fn annotate<K: Asked>(&self, kind: RequestKind, name: &str, value: &str) -> Result<(), LedgerError> {
+    async fn annotate<K: Declared>(&self, kind: RequestKind, name: &str, value: &str) -> Result<(), LedgerError> {
         let api = Api::<K>::all(self.client.clone());
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(json!({"metadata": {"annotations": {REQUESTED_AT: value}}}));

@@ -1,6 +1,6 @@
 //! From the stores of the watches to what `/metrics` shows of the objects, at the moment of a scrape. No IO.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::Store;
 
 use super::Guarded;
-use super::context::Context;
+use super::context::{Context, uids};
 use super::exceptions;
 use crate::api::AccountBaseline;
 use crate::baseline::Finding;
@@ -37,7 +37,7 @@ impl Found {
         let uid = baseline.uid().unwrap_or_default();
         let mut map = self.map();
         if map.len() >= live.len() {
-            let uids: HashSet<String> = live.state().iter().filter_map(|object| object.uid()).collect();
+            let uids = uids(live);
             map.retain(|known, _| uids.contains(known));
         }
         map.insert(uid, (at, FindingCounts::of(findings)));

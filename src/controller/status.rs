@@ -121,11 +121,7 @@ pub(super) fn next_status(
         }
         Outcome::Suspended { what } => {
             let message = format!("the {what} is suspended: status is what was last seen");
-            next.observed_generation = seen.generation;
-            next.observed_account_generation = seen.account_generation;
-            next.observed_account_uid.clone_from(&seen.account_uid);
-            next.observed_exceptions.clone_from(&seen.exceptions);
-            next.observed_approvals.clone_from(&seen.approvals);
+            observe(&mut next, seen);
             let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
             conditions.keep(ConditionType::Ready, Reason::Suspended, &message);
             conditions.remove(ConditionType::Reconciling);
@@ -133,6 +129,15 @@ pub(super) fn next_status(
         }
     }
     next
+}
+
+/// What of the objects this status speaks of.
+fn observe(next: &mut AccountBaselineStatus, seen: &Seen) {
+    next.observed_generation = seen.generation;
+    next.observed_account_generation = seen.account_generation;
+    next.observed_account_uid.clone_from(&seen.account_uid);
+    next.observed_exceptions.clone_from(&seen.exceptions);
+    next.observed_approvals.clone_from(&seen.approvals);
 }
 
 fn evaluated(
@@ -146,11 +151,7 @@ fn evaluated(
     let summary = Summary::of(&assessment.findings);
     let drift = drift_entries(previous, &assessment.findings, &planned.plan.remediations, now);
     let unknown = unknown_entries(&assessment.findings);
-    next.observed_generation = seen.generation;
-    next.observed_account_generation = seen.account_generation;
-    next.observed_account_uid.clone_from(&seen.account_uid);
-    next.observed_exceptions.clone_from(&seen.exceptions);
-    next.observed_approvals.clone_from(&seen.approvals);
+    observe(next, seen);
     next.evaluated_by = Some(VERSION.to_owned());
     next.plan = planned.status();
     next.last_evaluated_at = Some(now);
@@ -216,15 +217,9 @@ fn unreachable(next: &mut AccountBaselineStatus, seen: &Seen, cause: &Cause, now
 
 /// Nothing will change without an edit.
 fn stalled(next: &mut AccountBaselineStatus, seen: &Seen, reason: Reason, message: &str, now: Timestamp) {
-    next.observed_generation = seen.generation;
-    next.observed_account_generation = seen.account_generation;
-    next.observed_account_uid.clone_from(&seen.account_uid);
-    next.observed_exceptions.clone_from(&seen.exceptions);
-    next.observed_approvals.clone_from(&seen.approvals);
+    observe(next, seen);
     let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
-    conditions.set(ConditionType::Ready, ConditionStatus::False, reason, message);
-    conditions.set(ConditionType::Stalled, ConditionStatus::True, reason, message);
-    conditions.remove(ConditionType::Reconciling);
+    conditions.stall(reason, message);
     expire(next, seen, now);
 }
 

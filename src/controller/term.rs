@@ -10,13 +10,11 @@ use std::time::Duration;
 
 use futures::channel::mpsc;
 use futures::{FutureExt, Stream, StreamExt};
-use kube::core::ClusterResourceScope;
+use kube::Api;
 use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher;
-use kube::{Api, Resource};
-use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -27,7 +25,8 @@ use super::listing::Listing;
 use super::unreadable::Withdrawn;
 use super::write::WriteError;
 use super::{
-    Guarded, Process, accounts, approvals, baselines, budget, describe, events, exceptions, scrape, usage, watches,
+    Declared, Guarded, Process, accounts, approvals, baselines, budget, describe, events, exceptions, scrape, usage,
+    watches,
 };
 use crate::api::AccountBaseline;
 use crate::engine::ledger::Leadership;
@@ -110,18 +109,11 @@ pub(super) async fn operate(process: Process, leadership: Arc<dyn Leadership>, s
 
 /// Runs a controller to its end. kube's runner waits for the first list of its store even after it was told to stop;
 /// but before that list nothing has begun.
-async fn run<K, F>(
+async fn run<K: Declared, F>(
     controller: Controller<Guarded<K>>,
     passes: impl FnMut(Arc<Guarded<K>>, Arc<Context>) -> F,
     context: &Arc<Context>,
 ) where
-    K: Resource<DynamicType = (), Scope = ClusterResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + 'static,
     F: Future<Output = Result<Action, WriteError>> + Send + 'static,
 {
     let store = controller.store();
@@ -139,16 +131,7 @@ async fn run<K, F>(
 }
 
 /// A controller of one kind with the operator's settings.
-fn controller_of<K>(context: &Context) -> Controller<Guarded<K>>
-where
-    K: Resource<DynamicType = (), Scope = ClusterResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + 'static,
-{
+fn controller_of<K: Declared>(context: &Context) -> Controller<Guarded<K>> {
     Controller::new(Api::all(context.client.clone()), watcher::Config::default())
         .with_config(Config::default().concurrency(context.settings.concurrency))
         .graceful_shutdown_on(context.stop.clone().cancelled_owned())

@@ -1,7 +1,7 @@
 //! A baseline that this version cannot read, as a later one may have written it: it is not evaluated, so the verdict of
 //! an earlier evaluation is withdrawn, and status says why. Does IO: one read, and one write where that is new.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::Guarded;
 use super::conditions::{Conditions, find};
-use super::context::{Context, now};
+use super::context::{Context, now, uids};
 use super::entries::one_line;
 use super::fresh::answered;
 use super::write::{WithStatus, WriteError, write_status};
@@ -62,7 +62,7 @@ impl Withdrawn {
     }
 
     fn add(&self, uid: &str, account: String, live: &Store<Guarded<AccountBaseline>>) {
-        let uids: HashSet<String> = live.state().iter().filter_map(|object| object.uid()).collect();
+        let uids = uids(live);
         let mut map = self.map();
         map.retain(|known, _| uids.contains(known));
         map.insert(uid.to_owned(), account);
@@ -106,9 +106,7 @@ fn withdrawn(mut status: Map<String, Value>, generation: i64, error: &str, now: 
     let message = one_line(&format!(
         "this version of Plumbline cannot read it: correct it, or run the version that it was written for: {error}"
     ));
-    conditions.set(ConditionType::Ready, ConditionStatus::False, Reason::InvalidSpec, &message);
-    conditions.set(ConditionType::Stalled, ConditionStatus::True, Reason::InvalidSpec, &message);
-    conditions.remove(ConditionType::Reconciling);
+    conditions.stall(Reason::InvalidSpec, &message);
     let message = "it is not evaluated, see Ready: what was last seen is of an earlier evaluation";
     conditions.set(ConditionType::Compliant, ConditionStatus::Unknown, Reason::Stale, message);
     status.insert("conditions".to_owned(), json!(list));

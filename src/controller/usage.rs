@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::Guarded;
+use super::context::uids;
 use super::entries::one_line;
 use crate::api::AwsAccount;
 use crate::baseline::mfa::AccountSummary;
@@ -130,8 +131,7 @@ impl Usages {
         }
         map.insert(uid.clone(), Known { usage: now, unwritten: true });
         if map.len() > live.len() {
-            let uids: std::collections::HashSet<String> =
-                live.state().iter().filter_map(|account| account.uid()).collect();
+            let uids = uids(live);
             map.retain(|known, _| uids.contains(known) || *known == uid);
         }
         drop(map);

@@ -139,8 +139,7 @@ impl Series {
     /// A baseline that this version cannot read: it is there, its mode is not known, and it was never evaluated.
     pub fn unreadable_baseline(&mut self, name: &str, account: &str) {
         self.sample(&BASELINE, &[name, account, "Unknown"], 1.0);
-        let condition = ["Ready", "False", Reason::InvalidSpec.as_str()];
-        self.sample(&BASELINE_CONDITION, &[name, account, condition[0], condition[1], condition[2]], 1.0);
+        self.sample(&BASELINE_CONDITION, &[name, account, "Ready", "False", Reason::InvalidSpec.as_str()], 1.0);
     }
 
     /// An exception that is looked after, and when it ends where that can be told.

@@ -72,9 +72,7 @@ pub(super) fn next_status(
                 message: Some(one_line(&message)),
                 trust_statement: None,
             });
-            conditions.set(ConditionType::Ready, ConditionStatus::False, Reason::AccountMismatch, &message);
-            conditions.set(ConditionType::Stalled, ConditionStatus::True, Reason::AccountMismatch, &message);
-            conditions.remove(ConditionType::Reconciling);
+            conditions.stall(Reason::AccountMismatch, &message);
         }
         Outcome::Suspended => {
             conditions.keep(ConditionType::Ready, Reason::Suspended, "suspended: status is what was last seen");

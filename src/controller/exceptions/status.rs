@@ -50,15 +50,11 @@ pub(super) fn next_status(previous: &BaselineExceptionStatus, seen: &Seen, now: 
     let unused = seen.matched == 0 && !seen.uncounted && seen.unused_at(&next) <= now;
     let since = next.last_matched_at.unwrap_or(seen.created_at);
     let mut conditions = Conditions::new(&mut next.conditions, seen.generation, now);
-    let stalled = |conditions: &mut Conditions<'_>, reason, message: &str| {
-        conditions.set(ConditionType::Ready, ConditionStatus::False, reason, message);
-        conditions.set(ConditionType::Stalled, ConditionStatus::True, reason, message);
-    };
     match &seen.expires_at {
-        Err(message) => stalled(&mut conditions, Reason::Invalid, &format!("not applied: {message}")),
+        Err(message) => conditions.stall(Reason::Invalid, &format!("not applied: {message}")),
         Ok(end) if *end <= now => {
             let message = format!("it ended at {end}, and what it covered fails again: delete it, or make a new one");
-            stalled(&mut conditions, Reason::Expired, &message);
+            conditions.stall(Reason::Expired, &message);
         }
         Ok(end) => {
             let missing = match seen.missing.as_slice() {
